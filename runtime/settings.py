@@ -1,0 +1,94 @@
+"""Every setting, in one tree. Read only in the composition roots; each package is handed its slice.
+
+Environment: prefix `HEADRACE_`, `__` between levels. Precedence: flag > environment > `.env` > default.
+"""
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class KafkaSettings(BaseModel):
+    """Where Kafka is and how we talk to it."""
+
+    bootstrap_servers: str = Field("127.0.0.1:9092", description="Comma-separated host:port list of brokers.")
+    replication_factor: int = Field(1, ge=1, description="Replicas of each topic that `migrate` creates.")
+    min_insync_replicas: int = Field(1, ge=1, description="`min.insync.replicas` of each topic that `migrate` creates.")
+
+
+class CassandraSettings(BaseModel):
+    """Where Cassandra is and which keyspace is ours."""
+
+    contact_points: list[str] = Field(["127.0.0.1"], description="JSON list of addresses to start from.")
+    port: int = Field(9042, description="CQL port.")
+    keyspace: str = Field("headrace", pattern="^[a-z][a-z0-9_]{0,47}$", description="Keyspace; `migrate` creates it.")
+    local_datacenter: str = Field("dc1", description="Data centre whose replicas answer us.")
+    replication_factor: int = Field(1, ge=1, description="Replicas in the local data centre when `migrate` creates it.")
+
+
+class ApiSettings(BaseModel):
+    """The GraphQL API."""
+
+    host: str = Field("127.0.0.1", description="Address to bind.")
+    port: int = Field(8080, description="Port to bind.")
+    track_deadline_ms: int = Field(2000, ge=1, description="After this an unacknowledged event is reported as `retry`.")
+    max_body_bytes: int = Field(1 << 20, ge=1024, description="A larger request body is answered with 413.")
+    max_events: int = Field(1000, ge=1, description="Most events in one request.")
+    max_deadline_ms: int = Field(10_000, ge=1, description="Longest wait that a read with a receipt may ask for.")
+
+
+class WorkerSettings(BaseModel):
+    """The stream worker."""
+
+    group: str = Field("headrace-features", description="Prefix of the consumer group; the store's id is appended.")
+    host: str = Field("127.0.0.1", description="Address of the health and metrics port.")
+    port: int = Field(8081, description="Port for health and metrics; 0 picks a free one.")
+    flush_records: int = Field(2000, ge=1, le=2000, description="Most records a lane folds before it writes.")
+    pending_records: int = Field(20_000, ge=2000, description="Most records that wait in all lanes before reading stops.")
+    cached_users: int = Field(20_000, ge=100, description="Most user states kept in memory per partition.")
+    session_timeout_ms: int = Field(10_000, ge=1000, description="After this long without heartbeat others take over.")
+    dead_letter_run: int = Field(1000, ge=10, description="This many dead letters in a row stop the worker.")
+
+
+class FeatureSettings(BaseModel):
+    """What is computed."""
+
+    catalogue: str = Field("features.default:CATALOGUE", description="`module:NAME` of the feature catalogue.")
+
+
+class StackSettings(BaseModel):
+    """The local Kafka and Cassandra that `./headrace up` runs."""
+
+    directory: Path = Field(Path(".headrace"), description="Where jars, data, logs and pid files live.")
+    kafka_port: int = Field(9092, description="Broker port.")
+    kafka_controller_port: int = Field(9093, description="KRaft controller port.")
+    cassandra_port: int = Field(9042, description="CQL port.")
+    cassandra_storage_port: int = Field(7000, description="Port between Cassandra nodes.")
+    cassandra_jmx_port: int = Field(7199, description="Local JMX port.")
+    jolokia_port: int = Field(8778, description="JMX over HTTP.")
+    kafka_heap_mb: int = Field(256, ge=128, description="Kafka's Java heap.")
+    cassandra_heap_mb: int = Field(512, ge=256, description="Cassandra's Java heap.")
+
+
+class LogSettings(BaseModel):
+    """Logs go to stderr."""
+
+    level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is written.")
+    json_lines: bool = Field(True, description="One JSON object a line; false writes for eyes.")
+
+
+class Settings(BaseSettings):
+    """The whole tree."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HEADRACE_", env_nested_delimiter="__", env_file=".env", extra="forbid", frozen=True
+    )
+
+    kafka: KafkaSettings = KafkaSettings()  # type: ignore[call-arg]  # every field has a default
+    cassandra: CassandraSettings = CassandraSettings()  # type: ignore[call-arg]
+    api: ApiSettings = ApiSettings()  # type: ignore[call-arg]
+    worker: WorkerSettings = WorkerSettings()  # type: ignore[call-arg]
+    features: FeatureSettings = FeatureSettings()  # type: ignore[call-arg]
+    stack: StackSettings = StackSettings()  # type: ignore[call-arg]
+    log: LogSettings = LogSettings()  # type: ignore[call-arg]

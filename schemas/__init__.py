@@ -1,0 +1,1 @@
+"""What travels on the wire: events, their verdicts, topics and receipts. Pure; imports nothing of ours."""

@@ -1,0 +1,249 @@
+"""The event on the wire, and the judgement of one event: accepted as bytes for Kafka, or rejected with a code.
+
+The API judges what clients send (`judge`); workers read back what the API wrote (`decode_record`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+import msgspec
+
+EventType = Literal[
+    "view_item",
+    "select_item",
+    "view_item_list",
+    "add_to_cart",
+    "remove_from_cart",
+    "begin_checkout",
+    "purchase",
+    "search",
+    "share",
+    "sign_up",
+]
+EVENT_TYPES: Final[tuple[EventType, ...]] = (
+    "view_item",
+    "select_item",
+    "view_item_list",
+    "add_to_cart",
+    "remove_from_cart",
+    "begin_checkout",
+    "purchase",
+    "search",
+    "share",
+    "sign_up",
+)
+
+RejectionCode = Literal[
+    "MISSING_FIELD",
+    "INVALID_TYPE",
+    "UNKNOWN_EVENT_TYPE",
+    "VALUE_OUT_OF_RANGE",
+    "TOO_OLD",
+    "IN_THE_FUTURE",
+    "TOO_LARGE",
+    "DUPLICATE_IN_BATCH",
+]
+
+MAX_AGE_MS: Final = 30 * 86_400_000  # the longest cell layer: an older event could not be counted anywhere
+MAX_AHEAD_MS: Final = 5 * 60_000  # tolerated clock skew of clients
+MAX_EVENT_BYTES: Final = 64 * 1024  # one event as JSON; a 1 000-event request is bounded by the body limit anyway
+MAX_ID_CHARS: Final = 256
+MAX_TEXT_CHARS: Final = 1_024
+MAX_DEPTH: Final = 32  # of `properties`; deeper JSON is refused by common decoders sooner or later
+INT32_MAX: Final = 2**31 - 1
+
+
+class ClientEvent(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """One event as a client sends it: the shape of GraphQL's `EventInput`. Times are ISO 8601 with an offset."""
+
+    event_id: str
+    type: str
+    user_id: str
+    occurred_at: datetime
+    item_id: str | None = None
+    category: str | None = None
+    value: float | None = None
+    currency: str | None = None
+    search_term: str | None = None
+    list_id: str | None = None
+    position: int | None = None
+    properties: Any = None
+
+
+class Event(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    """One event as workers read it from Kafka. Unknown fields are ignored, so that newer writers are readable.
+
+    `event_time` (ms since the epoch, UTC) is the time all feature maths is on; `received_at` is the API's clock in ms.
+    """
+
+    event_id: str
+    type: str
+    user_id: str
+    event_time: int
+    received_at: int
+    item_id: str | None = None
+    category: str | None = None
+    value: float | None = None
+    currency: str | None = None
+    search_term: str | None = None
+    list_id: str | None = None
+    position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why one event was refused: the caller's mistake, so it must not be sent again unchanged."""
+
+    code: RejectionCode
+    message: str
+    path: str
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedEvent:
+    """An event fit for Kafka: `value` is its JSON with `eventTime` and `receivedAt` spliced in."""
+
+    event_id: str
+    user_id: str
+    value: bytes
+
+
+_encoder = msgspec.json.Encoder()
+_record_decoder = msgspec.json.Decoder(Event)
+_UUID_SHAPE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_ID_FIELDS = ("user_id", "item_id", "list_id")
+_TEXT_FIELDS = ("category", "currency", "search_term")
+_WIRE_NAME = {field.name: field.encode_name for field in msgspec.structs.fields(ClientEvent)}
+_REQUIRED = tuple(_WIRE_NAME[name] for name in ("event_id", "type", "user_id", "occurred_at"))
+
+
+def epoch_ms(moment: datetime) -> int:
+    """Milliseconds since the epoch, rounded down. `moment` must carry an offset."""
+    delta = moment.astimezone(UTC) - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def judge_json(value: object, *, received_at_ms: int, sent_at_ms: int | None) -> AcceptedEvent | Rejection:
+    """Judge one decoded JSON value that should be an event object."""
+    if not isinstance(value, Mapping):
+        return Rejection("INVALID_TYPE", "an event must be a JSON object", "")
+    event_id = value.get("eventId")
+    known_id = event_id if isinstance(event_id, str) else None
+    for name in _REQUIRED:
+        if value.get(name) is None:
+            return Rejection("MISSING_FIELD", f"`{name}` is required", name, known_id)
+    try:
+        event = msgspec.convert(value, ClientEvent)
+    except (msgspec.ValidationError, OverflowError) as error:
+        return _shape_rejection(str(error), known_id)
+    return judge(event, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms)
+
+
+def judge(event: ClientEvent, *, received_at_ms: int, sent_at_ms: int | None) -> AcceptedEvent | Rejection:
+    """Judge an event of the right shape: ids, type, ranges, times and size.
+
+    eventTime = occurredAt + (receivedAt - sentAt) where sentAt was given, else occurredAt: a client whose clock is
+    wrong by a constant is corrected by it.
+    """
+
+    def reject(code: RejectionCode, path: str, message: str) -> Rejection:
+        return Rejection(code, message, path, event.event_id)
+
+    if not _UUID_SHAPE.fullmatch(event.event_id):
+        return reject("INVALID_TYPE", "eventId", "`eventId` must be a UUID; version 7 is advised")
+    if event.type not in EVENT_TYPES:
+        return reject("UNKNOWN_EVENT_TYPE", "type", _unknown_type_message(event.type))
+    for name in _ID_FIELDS:
+        text = getattr(event, name)
+        if text is not None and not 0 < len(text) <= MAX_ID_CHARS:
+            wire = _WIRE_NAME[name]
+            return reject("VALUE_OUT_OF_RANGE", wire, f"`{wire}` must have 1 to {MAX_ID_CHARS} characters")
+    for name in _TEXT_FIELDS:
+        text = getattr(event, name)
+        if text is not None and len(text) > MAX_TEXT_CHARS:
+            wire = _WIRE_NAME[name]
+            return reject("VALUE_OUT_OF_RANGE", wire, f"`{wire}` must have at most {MAX_TEXT_CHARS} characters")
+    if event.value is not None and not abs(event.value) <= 1e12:
+        return reject("VALUE_OUT_OF_RANGE", "value", "`value` must be a finite number up to 1e12")
+    if event.position is not None and not 0 <= event.position <= INT32_MAX:
+        return reject("VALUE_OUT_OF_RANGE", "position", f"`position` must be between 0 and {INT32_MAX}")
+    if event.occurred_at.tzinfo is None:
+        return reject("INVALID_TYPE", "occurredAt", "`occurredAt` needs an offset, for example a trailing Z")
+    if depth_exceeds(event.properties, MAX_DEPTH):
+        return reject("TOO_LARGE", "properties", f"`properties` is nested deeper than {MAX_DEPTH} levels")
+
+    event_time = epoch_ms(event.occurred_at)
+    if sent_at_ms is not None:
+        event_time += received_at_ms - sent_at_ms
+    if event_time > received_at_ms + MAX_AHEAD_MS:
+        return reject("IN_THE_FUTURE", "occurredAt", "the event lies more than 5 minutes in the future")
+    if event_time < received_at_ms - MAX_AGE_MS:
+        return reject("TOO_OLD", "occurredAt", "the event is older than 30 days")
+    try:
+        body = _encoder.encode(event)
+    except (UnicodeEncodeError, TypeError, ValueError) as error:
+        return reject("INVALID_TYPE", "", f"the event cannot be written as JSON: {error}")
+    if len(body) > MAX_EVENT_BYTES:
+        return reject("TOO_LARGE", "", f"the event has {len(body)} bytes as JSON; the limit is {MAX_EVENT_BYTES}")
+    value = b'%b,"eventTime":%d,"receivedAt":%d}' % (body[:-1], event_time, received_at_ms)
+    return AcceptedEvent(event.event_id.lower(), event.user_id, value)
+
+
+def decode_record(value: bytes) -> Event:
+    """Decode one record of the events topic.
+
+    Raises: msgspec.DecodeError (or its child ValidationError), UnicodeDecodeError or RecursionError where the bytes
+    are not an event; ValueError where they are, but its eventId is no UUID or an identifier is empty.
+    """
+    event = _record_decoder.decode(value)
+    uuid.UUID(event.event_id)
+    if not event.user_id:
+        raise ValueError("userId is empty")
+    return event
+
+
+def depth_exceeds(value: object, limit: int) -> bool:
+    """Whether JSON-like `value` nests deeper than `limit` containers."""
+    level: list[object] = [value]
+    for _ in range(limit + 1):
+        deeper: list[object] = []
+        for node in level:
+            if isinstance(node, Mapping):
+                deeper.extend(node.values())
+            elif isinstance(node, (list, tuple)):
+                deeper.extend(node)
+        if not deeper:
+            return False
+        level = deeper
+    return any(isinstance(node, (Mapping, list, tuple)) for node in level)
+
+
+def _unknown_type_message(name: str) -> str:
+    nearest = difflib.get_close_matches(name[:64], EVENT_TYPES, n=3)
+    hint = f"; did you mean {', '.join(nearest)}?" if nearest else f"; known: {', '.join(EVENT_TYPES)}"
+    return f"unknown event type `{name[:64]}`{hint}"
+
+
+_AT_PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`")
+_UNKNOWN_FIELD = re.compile(r"unknown field `(?P<field>[^`]*)`")
+
+
+def _shape_rejection(message: str, event_id: str | None) -> Rejection:
+    unknown = _UNKNOWN_FIELD.search(message)
+    if unknown:
+        name = unknown["field"]
+        return Rejection("INVALID_TYPE", f"unknown field `{name}`; own data goes under `properties`", name, event_id)
+    at = _AT_PATH.search(message)
+    path = at["path"] if at else ""
+    return Rejection("INVALID_TYPE", _AT_PATH.sub("", message), path, event_id)
