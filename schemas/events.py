@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -207,7 +206,8 @@ def decode_record(value: bytes) -> Event:
     are not an event; ValueError where they are, but its eventId is no UUID or an identifier is empty.
     """
     event = _record_decoder.decode(value)
-    uuid.UUID(event.event_id)
+    if not _UUID_SHAPE.fullmatch(event.event_id):
+        raise ValueError("eventId is no UUID")
     if not event.user_id:
         raise ValueError("userId is empty")
     return event
