@@ -184,7 +184,7 @@ def load_catalogue(reference: str) -> Catalogue:
 
 def _slot(feature: str, measure: str, names: list[str]) -> int:
     if measure not in names:
-        raise CatalogueError(f"feature {feature!r} reads measure {measure!r}; of its kind there are: {', '.join(names)}")
+        raise CatalogueError(f"feature {feature!r} reads {measure!r}; such measures are: {', '.join(names)}")
     return names.index(measure)
 
 

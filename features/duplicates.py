@@ -21,7 +21,7 @@ _FORGOTTEN_OFFSET: Final = -1
 
 def id_key(event_id: str) -> int:
     """64-bit key of an event id. Within one user's window a chance collision has odds below 1e-12."""
-    return xxhash.xxh3_64_intdigest(event_id.lower())
+    return xxhash.xxh3_64_intdigest(event_id.lower().encode())
 
 
 @dataclass(slots=True)
