@@ -1,0 +1,91 @@
+"""The rows of a user, and the port through which every other room reaches them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
+
+from schemas.receipts import Position
+
+DAY_MS: Final = 86_400_000
+
+
+class StateRow(NamedTuple):
+    """One user's packed state. `version` (us) is the write timestamp: a lower one never replaces a higher one."""
+
+    user_id: str
+    state: bytes
+    version: int
+    position: Position
+
+
+class TimelineRow(NamedTuple):
+    """One event of a user's timeline; `payload` is its JSON as in Kafka. Writing it again changes nothing."""
+
+    user_id: str
+    event_time_ms: int
+    event_id: str
+    type: str
+    payload: bytes
+    version: int
+
+
+class TimelineCursor(NamedTuple):
+    """The place of one timeline event; pages go on strictly before it."""
+
+    event_time_ms: int
+    event_id: str
+
+
+class TimelineEntry(NamedTuple):
+    """One event as read back."""
+
+    event_time_ms: int
+    event_id: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What `migrate` knows: this store's identity, and how often the events topic has been made anew.
+
+    Committed offsets are only valid together with the rows they stand for, so the consumer group carries `store_id`;
+    offsets of different epochs cannot be compared, so every position carries `events_epoch`.
+    """
+
+    store_id: str
+    events_epoch: int
+
+
+class UserStore(Protocol):
+    """Durable rows of users. Every method raises StoreUnavailable where there is no answer."""
+
+    async def load_states(self, user_ids: Sequence[str]) -> dict[str, bytes]:
+        """Packed states by user id; unknown users are absent."""
+        ...
+
+    async def write(self, states: Sequence[StateRow], events: Sequence[TimelineRow]) -> None:
+        """Write all rows; returns when each is durable. Where it raises, any of them may have been written."""
+        ...
+
+    async def timeline(
+        self,
+        user_id: str,
+        *,
+        newest_day: int,
+        oldest_day: int,
+        first: int,
+        before: TimelineCursor | None = None,
+        types: frozenset[str] | None = None,
+    ) -> list[TimelineEntry]:
+        """At most `first` events, newest first by (event time, event id). Days are event_time_ms // DAY_MS."""
+        ...
+
+    async def deployment(self) -> Deployment:
+        """Identity and epoch. Raises NotMigrated."""
+        ...
+
+    async def ping(self) -> None:
+        """Returns if the store answers."""
+        ...

@@ -1,0 +1,13 @@
+"""What stops a worker. Broken messages never do (they are dead-lettered), broken dependencies are waited for.
+
+WorkerError
+└── TooManyDeadLetters    almost everything fails: a bad deploy, not bad data
+"""
+
+
+class WorkerError(Exception):
+    """Base of every error that ends the worker process."""
+
+
+class TooManyDeadLetters(WorkerError):
+    """A long run of records was refused; going on would drain the topic into the dead letters."""

@@ -1,0 +1,166 @@
+"""The fold of one partition, batch by batch: decode, fold, write, publish. Its caller acknowledges afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from features.catalogue import Catalogue
+from features.fold import Folder, Outcome
+from features.packing import pack, unpack
+from features.state import UserState, new_state
+from runtime import metrics
+from schemas.receipts import Position
+from storage import StateRow, StoreUnavailable, TimelineRow, UserStore
+from streams.announcer import FeatureAnnouncer
+from streams.dead_letters import DeadLetterOffice
+from streams.records import DeadLetter, Readable, Record, read
+
+log = structlog.get_logger()
+
+_RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0)  # then every second: a store that is down is waited for
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What the partitions of one worker share."""
+
+    catalogue: Catalogue
+    folder: Folder
+    store: UserStore
+    announcer: FeatureAnnouncer
+    dead_letters: DeadLetterOffice
+    events_epoch: int
+    cached_users: int
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one batch changes."""
+
+    changed: dict[str, UserState] = field(default_factory=dict)
+    replayed: dict[str, UserState] = field(default_factory=dict)
+    events: list[TimelineRow] = field(default_factory=list)
+    late: list[DeadLetter] = field(default_factory=list)
+
+
+class PartitionFold:
+    """Folds one partition; holds the states of its latest users until the partition is revoked."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._states: OrderedDict[str, UserState] = OrderedDict()
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Fold a batch; returns when every consequence of it is durable. Waits while the store is away."""
+        with metrics.FLUSH_SECONDS.time():
+            metrics.FLUSH_RECORDS.observe(len(records))
+            readable, poison = read(records)
+            await self._load(dict.fromkeys(each.event.user_id for each in readable))
+            batch = self._fold(readable)
+            await self._dead_letter([*poison, *batch.late], good_records=len(readable) - len(batch.late))
+            await self._write(batch)
+            await self._pipeline.announcer.announce([*(batch.replayed | batch.changed).items()])
+        self._evict()
+
+    async def _load(self, user_ids: dict[str, None]) -> None:
+        """Read the states that are not held yet, all at once."""
+        missing = [user_id for user_id in user_ids if user_id not in self._states]
+        metrics.STATE_CACHE.labels(result="hit").inc(len(user_ids) - len(missing))
+        metrics.STATE_CACHE.labels(result="miss").inc(len(missing))
+        if not missing:
+            return
+        retries = _Retries("load states")
+        while True:
+            try:
+                stored = await self._pipeline.store.load_states(missing)
+                break
+            except StoreUnavailable as error:
+                await retries.wait(error)
+        catalogue = self._pipeline.catalogue
+        for user_id in missing:
+            blob = stored.get(user_id)
+            self._states[user_id] = new_state(catalogue) if blob is None else unpack(blob, catalogue)
+
+    def _fold(self, readable: Sequence[Readable]) -> _Batch:
+        """Fold every event; nothing here waits, so a batch is folded as a whole."""
+        batch = _Batch()
+        for record, event in readable:
+            state = self._states[event.user_id]
+            self._states.move_to_end(event.user_id)
+            position = Position(self._pipeline.events_epoch, record.partition, record.offset)
+            outcome = self._pipeline.folder.fold(state, event, position, record.timestamp)
+            metrics.RECORDS.labels(outcome=_METRIC_OUTCOME[outcome]).inc()
+            if outcome in _STATE_CHANGES:
+                batch.changed[event.user_id] = state
+            else:
+                batch.replayed[event.user_id] = state
+            if outcome is Outcome.LATE:
+                batch.late.append(DeadLetter(record, "TOO_OLD", "older than the longest window", stage="fold"))
+            if outcome in _TIMELINE_NEEDS:
+                batch.events.append(_timeline_row(record, event.user_id, event.event_time, event.event_id, event.type))
+        return batch
+
+    async def _dead_letter(self, letters: list[DeadLetter], *, good_records: int) -> None:
+        if letters:
+            await self._pipeline.dead_letters.send(letters, good_records=good_records)
+
+    async def _write(self, batch: _Batch) -> None:
+        """Write all rows of the batch; the same rows again for as long as the store does not confirm them."""
+        states = [self._row(user_id, state) for user_id, state in batch.changed.items()]
+        retries = _Retries("write rows")
+        while True:
+            try:
+                return await self._pipeline.store.write(states, batch.events)
+            except StoreUnavailable as error:
+                await retries.wait(error)
+
+    def _row(self, user_id: str, state: UserState) -> StateRow:
+        assert state.position is not None
+        if state.duplicates.evicted_early:
+            metrics.DEDUPE_EVICTIONS.inc(state.duplicates.evicted_early)
+            state.duplicates.evicted_early = 0
+        return StateRow(user_id, pack(state, self._pipeline.catalogue), state.version, state.position)
+
+    def _evict(self) -> None:
+        """Forget the users not seen for longest; every state is durable at this point."""
+        while len(self._states) > self._pipeline.cached_users:
+            self._states.popitem(last=False)
+
+
+class _Retries:
+    """Waits between attempts at a store that is away, and says so."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._attempts = 0
+
+    async def wait(self, error: StoreUnavailable) -> None:
+        delay = _RETRY_SECONDS[min(self._attempts, len(_RETRY_SECONDS) - 1)]
+        self._attempts += 1
+        metrics.STORE_RETRIES.inc()
+        log.warning("waiting for the store", to=self._what, attempts=self._attempts, reason=str(error)[:300])
+        await asyncio.sleep(delay)
+
+
+_STATE_CHANGES = frozenset({Outcome.FOLDED, Outcome.DUPLICATE, Outcome.LATE})
+_TIMELINE_NEEDS = frozenset({Outcome.FOLDED, Outcome.REPLAYED_ORIGINAL})
+_METRIC_OUTCOME = {
+    Outcome.FOLDED: "folded",
+    Outcome.DUPLICATE: "duplicate",
+    Outcome.LATE: "late",
+    Outcome.REPLAYED_ORIGINAL: "replayed",
+    Outcome.REPLAYED: "replayed",
+}
+
+
+def _timeline_row(record: Record, user_id: str, event_time_ms: int, event_id: str, event_type: str) -> TimelineRow:
+    # A row is never changed, so the append time in us serves as its version on every replay.
+    assert record.value is not None
+    return TimelineRow(
+        user_id, event_time_ms, event_id.lower(), event_type, record.value, version=record.timestamp * 1000
+    )
