@@ -1,0 +1,175 @@
+"""A Cassandra node with a Jolokia agent: JMX over loopback HTTP, since RMI does not work on this Java runtime."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+from stack import logs, versions
+from stack.config import CassandraNode, StackConfig
+from stack.jars import Jar, JarFolder, locked
+from stack.java import common_options, java, write_arguments
+from stack.ports import is_open
+from stack.processes import ProcessSpec, RunningProcess
+
+_STARTED: Final = "Starting listening for CQL clients"
+DATACENTER: Final = "dc1"
+_RACK: Final = "rack1"
+
+# Offsets are committed once a write is acknowledged, so an acknowledged write must already be on the disk: with the
+# stock `periodic` a power loss would take up to 10 s of rows that nobody would send again. `group` acknowledges after
+# an fsync that the writes of one window share.
+_COMMIT_LOG: Final = {"commitlog_sync": "group", "commitlog_sync_group_window": "2ms"}
+
+_SETTINGS: Final = {
+    **_COMMIT_LOG,
+    "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
+    "num_tokens": 16,
+    "auto_bootstrap": False,
+    "auto_snapshot": False,
+    "endpoint_snitch": "GossipingPropertyFileSnitch",
+    "storage_compatibility_mode": "NONE",
+    "disk_optimization_strategy": "ssd",
+    "memtable_heap_space": "128MiB",
+    "memtable_offheap_space": "64MiB",
+    "concurrent_reads": 16,
+    "concurrent_writes": 16,
+    "hinted_handoff_enabled": True,
+}
+
+_DIRECTORIES: Final = {
+    "commitlog_directory": "commitlog",
+    "saved_caches_directory": "saved_caches",
+    "hints_directory": "hints",
+    "cdc_raw_directory": "cdc_raw",
+}
+
+# What Cassandra 5.0 asks of Java 17 in its own jvm17-server.options.
+_EXPORTS: Final = (
+    "java.base/jdk.internal.misc",
+    "java.management.rmi/com.sun.jmx.remote.internal.rmi",
+    "java.rmi/sun.rmi.registry",
+    "java.rmi/sun.rmi.server",
+    "java.sql/java.sql",
+    "java.base/java.lang.ref",
+    "jdk.unsupported/sun.misc",
+    "jdk.attach/sun.tools.attach",
+)
+_OPENS: Final = (
+    "java.base/java.lang.module",
+    "java.base/jdk.internal.loader",
+    "java.base/jdk.internal.ref",
+    "java.base/jdk.internal.reflect",
+    "java.base/jdk.internal.math",
+    "java.base/jdk.internal.module",
+    "java.base/jdk.internal.util.jar",
+    "jdk.management/com.sun.management.internal",
+    "java.base/sun.nio.ch",
+    "java.base/java.io",
+    "java.base/java.lang.reflect",
+    "java.base/java.lang",
+    "java.base/java.util",
+    "java.base/java.nio",
+)
+
+_LOGBACK: Final = """\
+<configuration>
+  <appender name="STDOUT" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%date{ISO8601} %-5level [%thread] %logger{0} - %msg%n</pattern></encoder>
+  </appender>
+  <logger name="org.apache.cassandra" level="INFO"/>
+  <root level="INFO"><appender-ref ref="STDOUT"/></root>
+</configuration>
+"""
+
+
+class Cassandra:
+    """One node and its files under `data_dir/<name>`."""
+
+    def __init__(self, config: StackConfig, node: CassandraNode, jars: JarFolder) -> None:
+        self._config = config
+        self._node = node
+        self._jars = jars
+        self._home = config.data_dir.absolute() / node.name
+        self._conf = self._home / "conf"
+
+    @property
+    def name(self) -> str:
+        """Name of its process."""
+        return self._node.name
+
+    def prepare(self) -> ProcessSpec:
+        """Write the configuration and say how the node is run."""
+        self._conf.mkdir(parents=True, exist_ok=True)
+        self._yaml_path.write_text(json.dumps(self._settings(), indent=1))  # JSON is valid YAML
+        (self._conf / "logback.xml").write_text(_LOGBACK)
+        (self._conf / "cassandra-rackdc.properties").write_text(f"dc={DATACENTER}\nrack={_RACK}\n")
+        class_path = [
+            self._conf,
+            *(self._jars.path("cassandra", jar) for jar in locked("cassandra") if not _agent(jar)),
+        ]
+        arguments = write_arguments(self._home / "java.args", self._options(), class_path)
+        return ProcessSpec(
+            name=self.name,
+            role="cassandra",
+            argv=(java(), arguments, "org.apache.cassandra.service.CassandraDaemon"),
+            cwd=self._home,
+            ports=tuple(self._node.port_settings()),
+            port_settings=tuple(self._node.port_settings().values()),
+            host=self._node.host,
+        )
+
+    def ready(self, process: RunningProcess) -> bool:
+        """It says that it listens for CQL clients, and does."""
+        return logs.contains(process.log_path, _STARTED, process.log_offset) and is_open(
+            self._node.host, self._node.port
+        )
+
+    @property
+    def _yaml_path(self) -> Path:
+        return self._conf / "cassandra.yaml"
+
+    def _settings(self) -> dict[str, object]:
+        node, seed = self._node, self._config.cassandra_nodes()[0]
+        seeds = [{"seeds": f"{seed.host}:{seed.storage_port}"}]
+        data = self._home / "data"
+        return {
+            "cluster_name": "headrace",
+            "listen_address": node.host,
+            "rpc_address": node.host,
+            "native_transport_port": node.port,
+            "storage_port": node.storage_port,
+            "seed_provider": [{"class_name": "org.apache.cassandra.locator.SimpleSeedProvider", "parameters": seeds}],
+            "data_file_directories": [str(data / "data")],
+            **{setting: str(data / folder) for setting, folder in _DIRECTORIES.items()},
+            **_SETTINGS,
+        }
+
+    def _options(self) -> list[str]:
+        node = self._node
+        return [
+            *common_options(self._config.cassandra_heap_mb),
+            f"-javaagent:{self._jar('com.github.jbellis:jamm:')}",
+            f"-javaagent:{self._jar(versions.JOLOKIA_COORDINATE)}=host={node.host},port={node.jolokia_port}",
+            *(f"--add-exports={package}=ALL-UNNAMED" for package in _EXPORTS),
+            *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENS),
+            "-Djdk.attach.allowAttachSelf=true",
+            "-Dio.netty.tryReflectionSetAccessible=true",
+            f"-Dcassandra.config={self._yaml_path.as_uri()}",
+            f"-Dcassandra.storagedir={self._home / 'data'}",
+            f"-Dcassandra.logdir={self._home}",
+            f"-Dlogback.configurationFile={(self._conf / 'logback.xml').as_uri()}",
+            f"-Dcassandra.jmx.local.port={node.jmx_port}",
+            "-Dcassandra-foreground=yes",
+            # One node has nobody to wait for.
+            "-Dcassandra.superuser_setup_delay_ms=0",
+            "-Dcassandra.skip_wait_for_gossip_to_settle=0",
+            "-Dcassandra.ring_delay_ms=100",
+        ]
+
+    def _jar(self, coordinate_prefix: str) -> Path:
+        jar = next(jar for jar in locked("cassandra") if jar.coordinate.startswith(coordinate_prefix))
+        return self._jars.path("cassandra", jar)
+
+
+def _agent(jar: Jar) -> bool:
+    return jar.coordinate == versions.JOLOKIA_COORDINATE

