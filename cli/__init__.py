@@ -1,0 +1,1 @@
+"""The composition roots: real clients are built, and rooms are put together, only here."""

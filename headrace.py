@@ -1,0 +1,140 @@
+"""The command line: `./headrace COMMAND`. Composes the rooms; data goes to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from cli import quality
+from cli.errors import reported
+from runtime.settings import Settings
+
+app = typer.Typer(
+    help="Headrace: events in through GraphQL, features out, milliseconds later.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def say(line: str) -> None:
+    """Progress goes to stderr."""
+    print(f"headrace: {line}", file=sys.stderr, flush=True)
+
+
+@app.command()
+def demo(
+    events: Annotated[int, typer.Option(min=100, help="How many events to send.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="Seed of the traffic.")] = 7,
+    rate: Annotated[int, typer.Option(min=1, help="Events per second.")] = 2_000,
+    once: Annotated[bool, typer.Option("--once", help="Stop afterwards what this command has started.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Start everything, send realistic shopping traffic, and verify every user's features."""
+    from cli.demo import demo as run_demo
+
+    with reported():
+        ok = run_demo(Settings(), events=events, seed=seed, rate=rate, once=once, as_json=as_json, report=say)
+    raise typer.Exit(0 if ok else 1)
+
+
+@app.command()
+def up(as_json: Json = False) -> None:
+    """Start Kafka, Cassandra, the API and a worker; return when all is ready."""
+    from cli.system import System
+
+    with reported():
+        system = System(Settings(), say)
+        system.up()
+        print_status(system.status(), as_json=as_json)
+
+
+@app.command()
+def down() -> None:
+    """Stop everything that runs here, orderly."""
+    from cli.system import System
+
+    with reported():
+        System(Settings(), say).down()
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show what runs here."""
+    from cli.system import System
+
+    with reported():
+        print_status(System(Settings(), say).status(), as_json=as_json)
+
+
+@app.command()
+def migrate(as_json: Json = False) -> None:
+    """Make the tables and topics that are missing. Safe to repeat."""
+    from cli.migrate import migrate as run_migrate
+
+    with reported():
+        made = run_migrate(Settings())
+    if as_json:
+        print(json.dumps({"tables": made.tables, "topics": made.topics}))
+    else:
+        say(f"made {', '.join([*made.tables, *made.topics]) or 'nothing: all there'}")
+
+
+@app.command()
+def api() -> None:
+    """Run one API process in the foreground."""
+    from cli.api import run
+
+    with reported():
+        run(Settings())
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker process in the foreground."""
+    from cli.worker import run
+
+    with reported():
+        code = run(Settings())
+    raise typer.Exit(code)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Run every test on a real Kafka and a real Cassandra; arguments go to pytest."""
+    raise typer.Exit(quality.test(context.args))
+
+
+@app.command()
+def check() -> None:
+    """Lint, types, architecture, dependencies."""
+    raise typer.Exit(0 if quality.check() else 1)
+
+
+def print_status(status: dict[str, object], *, as_json: bool) -> None:
+    """The status on stdout: one JSON object, or lines for eyes."""
+    if as_json:
+        print(json.dumps(status))
+        return
+    processes = status["processes"]
+    assert isinstance(processes, list)
+    for process in processes:
+        ready = "ready" if process["ready"] else "not ready"
+        megabytes = process["rssBytes"] // 2**20
+        print(
+            f"{process['name']:<12}{ready:<11}pid {process['pid']:<9}{megabytes:>5} MiB{process['uptimeSeconds']:>9} s"
+        )
+    if not processes:
+        print("nothing runs here; start with: ./headrace up")
+        return
+    print(f"GraphQL      {status['api']}/graphql")
+    print(f"Kafka        {', '.join(status['kafka'])}")  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    app()
