@@ -6,7 +6,7 @@ from typing import Final
 
 from stack import logs, versions
 from stack.config import CassandraNode, StackConfig
-from stack.jars import Jar, JarFolder, locked
+from stack.jars import JarFolder, locked
 from stack.java import common_options, java, write_arguments
 from stack.ports import is_open
 from stack.processes import ProcessSpec, RunningProcess
@@ -103,10 +103,8 @@ class Cassandra:
         self._yaml_path.write_text(json.dumps(self._settings(), indent=1))  # JSON is valid YAML
         (self._conf / "logback.xml").write_text(_LOGBACK)
         (self._conf / "cassandra-rackdc.properties").write_text(f"dc={DATACENTER}\nrack={_RACK}\n")
-        class_path = [
-            self._conf,
-            *(self._jars.path("cassandra", jar) for jar in locked("cassandra") if not _agent(jar)),
-        ]
+        jars = (jar for jar in locked("cassandra") if jar.coordinate != versions.JOLOKIA_COORDINATE)
+        class_path = [self._conf, *(self._jars.path("cassandra", jar) for jar in jars)]
         arguments = write_arguments(self._home / "java.args", self._options(), class_path)
         return ProcessSpec(
             name=self.name,
@@ -164,12 +162,9 @@ class Cassandra:
             "-Dcassandra.superuser_setup_delay_ms=0",
             "-Dcassandra.skip_wait_for_gossip_to_settle=0",
             "-Dcassandra.ring_delay_ms=100",
+            "-Dcassandra.shutdown_announce_in_ms=0",
         ]
 
     def _jar(self, coordinate_prefix: str) -> Path:
         jar = next(jar for jar in locked("cassandra") if jar.coordinate.startswith(coordinate_prefix))
         return self._jars.path("cassandra", jar)
-
-
-def _agent(jar: Jar) -> bool:
-    return jar.coordinate == versions.JOLOKIA_COORDINATE

@@ -91,9 +91,7 @@ class ServerDied(StackError):
     """A process ended before it was ready; the evidence is the end of its log."""
 
     def __init__(self, name: str, log_path: Path, last_lines: Sequence[str]) -> None:
-        evidence = (
-            " | ".join(last_lines) if last_lines else "nothing: killed from outside, or the runtime did not start"
-        )
+        evidence = " | ".join(last_lines) if last_lines else "nothing: killed from outside, or no Java runtime"
         super().__init__(
             f"{name} ended while it was starting",
             f"its log ends with: {evidence}",

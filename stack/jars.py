@@ -4,7 +4,7 @@ The lock file decides. A jar reaches its folder only after its sha256 was checke
 """
 
 import hashlib
-import logging
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -63,7 +63,7 @@ class JarFolder:
     def ensure(self, servers: Iterable[str]) -> None:
         """Fetch what is missing and check everything; raises `JarFetchFailed` or `JarCorrupt`."""
         wanted = [(server, jar) for server in servers for jar in locked(server)]
-        with exclusive(self._directory / "fetch.lock", lambda: self._report("waiting for another fetch of the jars")):
+        with exclusive(self._directory / ".lock", lambda: self._report("waiting for another fetch of the jars")):
             self._fetch([(server, jar) for server, jar in wanted if not self.path(server, jar).exists()])
             self.check(wanted)
 
@@ -75,6 +75,8 @@ class JarFolder:
     def _fetch(self, missing: list[tuple[str, Jar]]) -> None:
         if not missing:
             return
+        for cut_short in self._directory.glob("fetch-*"):
+            shutil.rmtree(cut_short, ignore_errors=True)
         # A scratch repository of its own: a fetch that was cut short leaves half a file only where nobody looks.
         with (
             tempfile.TemporaryDirectory(prefix="fetch-", dir=self._directory) as scratch,
@@ -103,7 +105,6 @@ def download(coordinate: str, repository: Path) -> Path:
         from jgo.maven import MavenContext
     except ImportError as missing:
         raise ExtraMissing("jgo") from missing
-    logging.getLogger("jgo").setLevel(logging.ERROR)
     group, artifact, version, *rest = coordinate.split(":")
     context = MavenContext(repo_cache=repository, timeout=_TIMEOUT_SECONDS)
     component = context.project(group, artifact).at_version(version)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import logging
+import os
 import shutil
 import subprocess
 import uuid
@@ -100,8 +101,9 @@ class Kafka:
         """Format beside and rename: the folder exists whole or not at all, whenever a format is cut short."""
         if self._log_dir.exists():
             return
-        fresh = self._home / "log.formatting"
-        shutil.rmtree(fresh, ignore_errors=True)
+        for left_over in self._home.glob("log.formatting-*"):
+            shutil.rmtree(left_over, ignore_errors=True)
+        fresh = self._home / f"log.formatting-{os.getpid()}"
         properties = self._write_properties("format.properties", fresh)
         tool = (java(), arguments, "kafka.tools.StorageTool", "format")
         result = subprocess.run(
@@ -154,13 +156,18 @@ def _logging_options() -> list[str]:
 
 
 def _coordinator_answers(address: str) -> bool:
-    # In a thread of its own, so that a caller inside an event loop may ask too.
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, _ask_coordinator(address)).result()
+    logger = logging.getLogger("aiokafka")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # it logs an error for each question that comes too early
+    try:
+        # In a thread of its own, so that a caller inside an event loop may ask too.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, _ask_coordinator(address)).result()
+    finally:
+        logger.setLevel(level)
 
 
 async def _ask_coordinator(address: str) -> bool:
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs an error for each early question
     client = AIOKafkaAdminClient(bootstrap_servers=address, request_timeout_ms=_PROBE_TIMEOUT_MS)
     try:
         await client.start()

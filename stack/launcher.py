@@ -1,9 +1,10 @@
 """Runs the servers of one stack: the room's front door."""
 
 import shutil
+import threading
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from typing import Final
 
@@ -37,8 +38,9 @@ class Stack:
     def __init__(self, config: StackConfig, report: Callable[[str], None] = silent) -> None:
         self.config = config
         self.keeper = ProcessKeeper(config.data_dir)
-        self._report = report
-        self._jars = JarFolder(config.jars_dir.absolute(), report)
+        self._report_lock = threading.Lock()
+        self._report_to = report
+        self._jars = JarFolder(config.jars_dir.absolute(), self._report)
         servers: list[Server] = [
             *(Kafka(config, node, self._jars) for node in config.kafka_nodes()),
             *(Cassandra(config, node, self._jars) for node in config.cassandra_nodes()),
@@ -77,19 +79,30 @@ class Stack:
             if missing:
                 self._require_disk()
                 self._jars.ensure(server.name for server in missing)
-            with ThreadPoolExecutor() as pool:
-                list(pool.map(lambda server: self._start_one(server, wait=wait), servers))
+            self._start_together(servers, wait=wait)
 
-    def _start_one(self, server: Server, *, wait: bool) -> None:
+    def _start_together(self, servers: Sequence[Server], *, wait: bool) -> None:
+        given_up = threading.Event()  # one failure, or Ctrl-C, ends the waiting for the others; they keep running
+        with ThreadPoolExecutor() as pool:
+            starts = [pool.submit(self._start_one, server, given_up, wait=wait) for server in servers]
+            try:
+                for start in as_completed(starts):
+                    start.result()
+            except BaseException:
+                given_up.set()
+                raise
+
+    def _start_one(self, server: Server, given_up: threading.Event, *, wait: bool) -> None:
+        began = time.monotonic()
         process = self.keeper.running(server.name)
         if process is None:
             self._report(f"starting {server.name}")
             process = self.keeper.start(server.prepare())
-        if wait:
-            self._await_ready(server, process)
-            self._report(f"{server.name} is ready (pid {process.pid}, {process.uptime_seconds:.1f} s)")
+        if wait and self._await_ready(server, process, given_up):
+            self._report(f"{server.name} is ready (pid {process.pid}, {time.monotonic() - began:.1f} s)")
 
-    def _await_ready(self, server: Server, process: RunningProcess) -> None:
+    def _await_ready(self, server: Server, process: RunningProcess, given_up: threading.Event) -> bool:
+        """True once ready, False if given up."""
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         while not server.ready(process):
             evidence = logs.last_lines(process.log_path, process.log_offset)
@@ -97,7 +110,9 @@ class Stack:
                 raise ServerDied(server.name, process.log_path, evidence)
             if time.monotonic() > deadline:
                 raise NotReadyInTime(server.name, READY_TIMEOUT_SECONDS, process.log_path, evidence)
-            time.sleep(_POLL_SECONDS)
+            if given_up.wait(_POLL_SECONDS):
+                return False
+        return True
 
     def _require_disk(self) -> None:
         self.config.data_dir.mkdir(parents=True, exist_ok=True)
@@ -108,3 +123,7 @@ class Stack:
     def _turn(self) -> AbstractContextManager[None]:
         waiting = "waiting for another launcher of this stack"
         return exclusive(self.config.data_dir / "launcher.lock", lambda: self._report(waiting))
+
+    def _report(self, line: str) -> None:
+        with self._report_lock:  # servers start in threads, and their lines must not mix
+            self._report_to(line)

@@ -39,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(_THREADS) as pool:
         for server in versions.ROOTS:
             repository = Path(scratch) / server
-            jars = pool.map(lambda c, where=repository: lock_one(c, where), coordinates(server, repository))  # type: ignore[misc]
+            jars = pool.map(lock_one, found := coordinates(server, repository), [repository] * len(found))
             document[server] = [asdict(jar) for jar in jars]
             print(f"{server}: {len(document[server])} jars")
     LOCK_FILE.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")

@@ -23,9 +23,9 @@ from stack.ports import require_free
 Role = Literal["kafka", "cassandra", "api", "worker"]
 
 # In the environment of every kept process, so that one whose launcher died before noting its pid is found again.
-MARK: Final = "HEADRACE_KEPT_PROCESS"
-_ROLE: Final = "HEADRACE_KEPT_ROLE"
-_LOG_OFFSET: Final = "HEADRACE_KEPT_LOG_OFFSET"
+MARK: Final = "KEPT_PROCESS"
+_ROLE: Final = "KEPT_ROLE"
+_LOG_OFFSET: Final = "KEPT_LOG_OFFSET"
 _SAME_START_SECONDS: Final = 2.0  # psutil derives start times from the boot time, which NTP may shift a little
 _KILL_GRACE_SECONDS: Final = 10.0
 
@@ -84,7 +84,7 @@ class ProcessKeeper:
 
     def start(self, spec: ProcessSpec) -> RunningProcess:
         """Start it detached, or return the one that already runs; raises `PortTaken`."""
-        with exclusive(self._directory / f"{spec.name}.start.lock"):
+        with self._turn(spec.name):
             existing = self._find(spec.name)
             if existing is not None:
                 return existing
@@ -105,20 +105,13 @@ class ProcessKeeper:
             _, tree = psutil.wait_procs(tree, timeout=_KILL_GRACE_SECONDS)
             if tree:
                 raise StopFailed(name, [one.pid for one in tree])
-        self._file(name).unlink(missing_ok=True)
+        self._clean(name)
 
     def running(self, name: str) -> RunningProcess | None:
         """The live process of that name; a file left by one that is gone is removed."""
-        try:
-            noted = _decode(self._file(name).read_bytes())
-        except FileNotFoundError:
+        if not self._file(name).exists():
             return None
-        except msgspec.DecodeError:
-            noted = None  # cut short by a power-off
-        if noted is not None and noted.alive:
-            return noted
-        self._file(name).unlink(missing_ok=True)
-        return None
+        return self._noted(name) or self._clean(name)
 
     def all(self) -> list[RunningProcess]:
         """Every live process, by name."""
@@ -152,7 +145,7 @@ class ProcessKeeper:
         return self._note(RunningProcess(spec.name, spec.role, child.pid, started_at, spec.argv, log_path, offset))
 
     def _find(self, name: str) -> RunningProcess | None:
-        return self.running(name) or self._adopt(name)
+        return self._noted(name) or self._adopt(name)
 
     def _adopt(self, name: str) -> RunningProcess | None:
         """A process that was started here and never noted: its launcher was killed in between."""
@@ -177,6 +170,24 @@ class ProcessKeeper:
             self.log_path(name),
             int(environment[_LOG_OFFSET]),
         )
+
+    def _noted(self, name: str) -> RunningProcess | None:
+        try:
+            noted = _decode(self._file(name).read_bytes())
+        except (FileNotFoundError, msgspec.DecodeError):  # the latter: cut short by a power-off
+            return None
+        return noted if noted.alive else None
+
+    def _clean(self, name: str) -> RunningProcess | None:
+        """Remove the file unless its process lives: in turn, or it could be one that is just being started."""
+        with self._turn(name):
+            noted = self._noted(name)
+            if noted is None:
+                self._file(name).unlink(missing_ok=True)
+            return noted
+
+    def _turn(self, name: str) -> contextlib.AbstractContextManager[None]:
+        return exclusive(self._directory / f"{name}.lock")
 
     def _note(self, running: RunningProcess) -> RunningProcess:
         file = self._file(running.name)
