@@ -1,0 +1,51 @@
+"""Logs of every process: structlog to stderr, with the loggers of the libraries brought into the same form."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Final
+
+import structlog
+
+from runtime.settings import LogSettings
+
+# They build records for each message even if those are dropped later, or report what we report ourselves.
+_QUIET: Final = ("aiokafka", "asyncio", "cassandra", "faust", "mode", "uvicorn.access")
+
+
+def configure(settings: LogSettings) -> None:
+    """Set up logging for this process. Called once, by a composition root."""
+    level = logging.getLevelNamesMapping()[settings.level]
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.processors.StackInfoRenderer(),
+            *_render(settings.json_lines),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_render(settings.json_lines)],
+        )
+    )
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _render(json_lines: bool) -> list[structlog.types.Processor]:
+    if json_lines:
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
