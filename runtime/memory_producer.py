@@ -1,0 +1,90 @@
+"""The producer's fake: records in lists. Shipped, because it passes the same contract tests as the real one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+
+from aiokafka.partitioner import murmur2
+
+from runtime.producer import MAX_RECORD_BYTES, Headers, RecordTooLarge, SendFailed
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRecord:
+    """A record as the log holds it. `timestamp` is the append time in ms."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+
+
+class MemoryProducer:
+    """Producer over lists. While `stalled` is true it behaves like a Kafka that is away: `send` waits."""
+
+    def __init__(self, *, partitions: int = 12) -> None:
+        self._partitions = partitions
+        self._keyless = 0
+        self._running = asyncio.Event()
+        self._running.set()
+        self._stopped = False
+        self.records: dict[tuple[str, int], list[MemoryRecord]] = defaultdict(list)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether sends wait."""
+        return not self._running.is_set()
+
+    @stalled.setter
+    def stalled(self, stalled: bool) -> None:
+        if stalled:
+            self._running.clear()
+        else:
+            self._running.set()
+
+    @property
+    def healthy(self) -> bool:
+        """Not stalled."""
+        return not self.stalled
+
+    @property
+    def last_error(self) -> str | None:
+        """What a stalled Kafka is reported as."""
+        return "stalled" if self.stalled else None
+
+    async def start(self) -> None:
+        """Nothing to connect to."""
+
+    async def stop(self) -> None:
+        """Later sends, and those that wait, raise SendFailed."""
+        self._stopped = True
+        self._running.set()
+
+    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> MemoryRecord:
+        """See Producer.send."""
+        if len(key or b"") + len(value or b"") > MAX_RECORD_BYTES:
+            raise RecordTooLarge(f"larger than {MAX_RECORD_BYTES} bytes")
+        await self._running.wait()
+        if self._stopped:
+            raise SendFailed("the producer is stopped")
+        partition = self._partition(key)
+        log = self.records[topic, partition]
+        record = MemoryRecord(topic, partition, len(log), time.time_ns() // 1_000_000, key, value, tuple(headers))
+        log.append(record)
+        return record
+
+    def of(self, topic: str) -> list[MemoryRecord]:
+        """All records of a topic, partition by partition."""
+        return [record for partition in range(self._partitions) for record in self.records[topic, partition]]
+
+    def _partition(self, key: bytes | None) -> int:
+        if key is None:
+            self._keyless += 1
+            return self._keyless % self._partitions
+        return int((murmur2(key) & 0x7FFFFFFF) % self._partitions)
