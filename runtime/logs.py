@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import Final
 
 import structlog
@@ -12,6 +13,27 @@ from runtime.settings import LogSettings
 
 # They build records for each message even if those are dropped later, or report what we report ourselves.
 _QUIET: Final = ("aiokafka", "asyncio", "cassandra", "faust", "mode", "uvicorn.access")
+
+# While Kafka is away aiokafka repeats itself some 25 times a second.
+_REPEAT_SECONDS: Final = 10.0
+
+
+class _Seldom(logging.Filter):
+    """Lets each message of a chatty library through once in a while."""
+
+    def __init__(self, library: str) -> None:
+        super().__init__()
+        self._library = library
+        self._last: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] != self._library:
+            return True
+        now, template = time.monotonic(), str(record.msg)
+        if now - self._last.get(template, -_REPEAT_SECONDS) < _REPEAT_SECONDS:
+            return False
+        self._last[template] = now
+        return True
 
 
 def configure(settings: LogSettings) -> None:
@@ -34,6 +56,7 @@ def configure(settings: LogSettings) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_Seldom("aiokafka"))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],

@@ -7,7 +7,9 @@ file in the event loop of the worker. Faust's thread hands rebalances over and w
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Final
@@ -29,6 +31,8 @@ CHUNK_RECORDS: Final = 500
 _FETCH_WAIT_MS: Final = 5
 _FETCH_MIN_BYTES: Final = 65_536
 
+# Kafka may be away when the worker stops, and aiokafka would try until it is back.
+_FINAL_SECONDS: Final = 5.0
 # Nothing is assigned, or everything is paused by a rebalance.
 _IDLE_SECONDS: Final = 0.02
 
@@ -96,6 +100,11 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
         )
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group, unless Kafka does not answer; the session times out then."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(super().on_thread_stop(), _FINAL_SECONDS)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Nothing: Faust takes a long wait for the store for a bug and logs it for each partition each second."""
@@ -187,9 +196,13 @@ class BatchConsumer(driver.Consumer):
         return True
 
     async def _commit_everything(self) -> None:
-        # The first may have joined a commit that began before the last acknowledgement.
-        await self.commit()
-        await self.commit()
+        try:
+            async with asyncio.timeout(_FINAL_SECONDS):
+                # The first may have joined a commit that began before the last acknowledgement.
+                await self.commit()
+                await self.commit()
+        except TimeoutError:
+            self.log.warning("Kafka did not take the last commit; the next owner repeats what it would have covered")
 
     # --- rebalances
 
