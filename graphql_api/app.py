@@ -1,0 +1,63 @@
+"""The ASGI application: routes and middleware around what the composition root hands in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
+
+from features.catalogue import Catalogue
+from graphql_api.bodies import BodyLimit
+from graphql_api.graphiql import static_files
+from graphql_api.health import health_routes
+from graphql_api.ingest import Ingest
+from graphql_api.reads import Reads
+from graphql_api.schema import build_schema
+from graphql_api.view import GraphQLView
+from runtime.clock import now_ms
+from runtime.health import Readiness
+from runtime.producer import Producer
+from runtime.settings import ApiSettings
+from storage.rows import UserStore
+
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
+MARGIN_MS = 5_000  # beyond the longest wait that a request may ask for; by then a store has answered or failed
+
+
+def create_app(
+    settings: ApiSettings,
+    *,
+    store: UserStore,
+    producer: Producer,
+    catalogue: Catalogue,
+    events_epoch: Callable[[], int],
+    readiness: Readiness,
+    clock: Callable[[], int] = now_ms,
+    lifespan: Lifespan | None = None,
+) -> Starlette:
+    """The API. Starting and stopping the store, the producer and the readiness checks is the business of `lifespan`."""
+    view = GraphQLView(
+        build_schema(catalogue),
+        ingest=Ingest(producer, settings, clock=clock, events_epoch=events_epoch),
+        reads=Reads(store, catalogue, settings, clock=clock),
+        timeout_seconds=(max(settings.max_deadline_ms, settings.track_deadline_ms) + MARGIN_MS) / 1000,
+    )
+    return Starlette(
+        routes=[
+            Route("/", _to_graphql),
+            Route("/graphql", view),  # not a Mount, which would answer POST with a redirect
+            *health_routes(readiness),
+            static_files(),
+        ],
+        middleware=[Middleware(BodyLimit, max_bytes=settings.max_body_bytes)],
+        lifespan=lifespan,
+    )
+
+
+async def _to_graphql(request: Request) -> RedirectResponse:
+    return RedirectResponse("/graphql")

@@ -1,0 +1,143 @@
+"""GraphQL types of features: a typed field per feature of the catalogue, generated from it, and the same as a list."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import strawberry
+from strawberry.scalars import JSON
+from strawberry.tools import create_type
+
+from features.catalogue import Catalogue, Feature, FeatureKind
+from features.derive import DerivedFeature, derive
+from features.state import UserState
+from graphql_api.errors import BadUserInput
+from graphql_api.scalars import format_moment, moment, moment_or_none
+
+
+@strawberry.type
+class Provenance:
+    """What every feature value says about where it comes from; the fields of the four types below."""
+
+    version: int = strawberry.field(description="Rises when the feature's definition changes its values.")
+    window: str | None = strawberry.field(description="Time span the value covers, such as `1h`; null for all time.")
+    covered_from: datetime | None = strawberry.field(description="Start of what the window covers, to cell precision.")
+    as_of: datetime = strawberry.field(description="The moment at which the value was derived.")
+    last_event_at: datetime | None = strawberry.field(description="Time of the user's latest event.")
+    late_events: int = strawberry.field(description="Events of the user that came out of order.")
+    duplicate_events: int = strawberry.field(description="Events of the user that came again and were not counted.")
+    approximate: bool = strawberry.field(description="Whether the value is an estimate.")
+
+
+@strawberry.type(description="A feature that is a whole number.")
+class IntFeature(Provenance):
+    value: int = strawberry.field(description="The value; 0 for a user without such events.")
+
+
+@strawberry.type(description="A feature that is a number.")
+class FloatFeature(Provenance):
+    value: float = strawberry.field(description="The value; 0 for a user without such events.")
+
+
+@strawberry.type(description="A feature that is a list of texts.")
+class StringListFeature(Provenance):
+    value: list[str] = strawberry.field(description="The values; empty for a user without such events.")
+
+
+@strawberry.type(description="A feature that is a moment.")
+class TimestampFeature(Provenance):
+    value: datetime | None = strawberry.field(description="The moment; null for a user without such events.")
+
+
+@strawberry.type(description="Any feature, for tools that do not know the catalogue.")
+class FeatureValue(Provenance):
+    name: str = strawberry.field(description="The feature's name, as in `features`.")
+    value: JSON | None = strawberry.field(description="Number, list of texts, or ISO 8601 text, by the feature's kind.")
+
+
+FEATURE_TYPES: Final[dict[FeatureKind, type[Provenance]]] = {
+    "int": IntFeature,
+    "float": FloatFeature,
+    "string_list": StringListFeature,
+    "timestamp": TimestampFeature,
+}
+
+T = TypeVar("T", bound=Provenance)
+
+
+@dataclass(frozen=True, slots=True)
+class UserFeatures:
+    """One user's features at one moment, derived field by field as the query asks for them."""
+
+    catalogue: Catalogue
+    state: UserState | None
+    now_ms: int
+
+    def typed(self, name: str) -> Provenance:
+        """The value of feature `name` as its GraphQL type."""
+        (derived,) = derive(self.catalogue, self.state, self.now_ms, (name,))
+        is_moment = derived.kind == "timestamp"
+        value = moment_or_none(derived.value) if is_moment else derived.value  # type: ignore[arg-type]  # ms by its kind
+        return _with_provenance(FEATURE_TYPES[derived.kind], derived, value=value)
+
+    def listed(self, names: list[str] | None) -> list[FeatureValue]:
+        """The features called `names`, or all. Raises BadUserInput for a name that the catalogue lacks."""
+        known = [feature.name for feature in self.catalogue.features]
+        for name in names or ():
+            if name not in known:
+                nearest = difflib.get_close_matches(name[:64], known, n=3, cutoff=0.5)
+                hint = f"did you mean {', '.join(nearest)}?" if nearest else f"known: {', '.join(known)}"
+                raise BadUserInput(f"unknown feature `{name[:64]}`; {hint}")
+        return [
+            _with_provenance(FeatureValue, derived, name=derived.name, value=_json_value(derived))
+            for derived in derive(self.catalogue, self.state, self.now_ms, names)
+        ]
+
+
+def user_features_type(catalogue: Catalogue) -> type:
+    """The GraphQL type `UserFeatures`, with one field per feature of `catalogue`."""
+    return create_type(
+        "UserFeatures",
+        [_feature_field(feature) for feature in catalogue.features],
+        description="The features of one user, derived at the moment of the read.",
+    )
+
+
+def _feature_field(feature: Feature) -> Any:  # Strawberry's own field type is private to its decorators
+    return strawberry.field(
+        resolver=_typed_value(feature.name),
+        graphql_type=FEATURE_TYPES[feature.kind],
+        description=feature.doc,
+    )
+
+
+def _typed_value(name: str) -> Callable[[UserFeatures], Provenance]:
+    def resolve(root: strawberry.Parent[UserFeatures]) -> Provenance:
+        return root.typed(name)
+
+    resolve.__name__ = name  # Strawberry tells fields of a generated type apart by it
+    return resolve
+
+
+def _with_provenance(kind: type[T], derived: DerivedFeature, **fields: object) -> T:
+    return kind(
+        version=derived.version,
+        window=derived.window,
+        covered_from=moment_or_none(derived.covered_from_ms),
+        as_of=moment(derived.as_of_ms),
+        last_event_at=moment_or_none(derived.last_event_ms),
+        late_events=derived.late_events,
+        duplicate_events=derived.duplicate_events,
+        approximate=derived.approximate,
+        **fields,
+    )
+
+
+def _json_value(derived: DerivedFeature) -> JSON | None:
+    if derived.kind == "timestamp" and isinstance(derived.value, int):
+        return JSON(format_moment(moment(derived.value)))
+    return None if derived.value is None else JSON(derived.value)

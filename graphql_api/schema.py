@@ -1,0 +1,234 @@
+"""The GraphQL schema: Query, User and Mutation around a feature catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import strawberry
+from graphql import GraphQLError, OperationDefinitionNode
+from strawberry.extensions import (
+    AddValidationRules,
+    MaxAliasesLimiter,
+    MaxTokensLimiter,
+    ParserCache,
+    QueryDepthLimiter,
+    SchemaExtension,
+    ValidationCache,
+)
+from strawberry.scalars import JSON
+from strawberry.schema.config import StrawberryConfig
+from strawberry.tools import create_type
+from strawberry.types import ExecutionContext
+
+from features.catalogue import Catalogue
+from graphql_api.context import Info
+from graphql_api.event_types import EventConnection, TrackEventsInput, TrackEventsPayload
+from graphql_api.feature_types import FeatureValue, UserFeatures, user_features_type
+from graphql_api.reads import UserRow
+from graphql_api.scalars import DATE_TIME
+from schemas.events import epoch_ms
+
+MAX_TOKENS: Final = 20_000  # 1 000 events written into the query text still fit; parsing more blocks the loop too long
+MAX_ALIASES: Final = 15  # each aliased `user` is a read of its own
+MAX_DEPTH: Final = 10  # the deepest useful query, a timeline's node, has 5
+DEFAULT_DEADLINE_MS: Final = 1_000
+DEFAULT_PAGE: Final = 50
+CACHED_QUERY_CHARS: Final = 8_192  # parsed documents are some hundred times their text: big ones are not kept
+
+
+class SmallParserCache(ParserCache):
+    """Strawberry's cache, for query texts that are small enough to keep."""
+
+    def on_parse(self) -> Iterator[None]:
+        if len(self.execution_context.query or "") <= CACHED_QUERY_CHARS:
+            yield from super().on_parse()
+        else:
+            yield
+
+
+class SmallValidationCache(ValidationCache):
+    """Strawberry's cache, for query texts that are small enough to keep."""
+
+    def on_validate(self) -> Iterator[None]:
+        if len(self.execution_context.query or "") <= CACHED_QUERY_CHARS:
+            yield from super().on_validate()
+        else:
+            yield
+
+
+class OneOperation(SchemaExtension):
+    """Refuses to choose among several operations, as the specification demands; Strawberry would run the first."""
+
+    def on_validate(self) -> Iterator[None]:
+        context = self.execution_context
+        if context._provided_operation_name is None and context.graphql_document is not None:
+            definitions = context.graphql_document.definitions
+            if sum(isinstance(definition, OperationDefinitionNode) for definition in definitions) > 1:
+                raise GraphQLError("the document holds several operations: name one in `operationName`")
+        yield
+
+
+class QuietSchema(strawberry.Schema):
+    """Leaves logging to the view, which writes one line per failed request; Strawberry would write one per error."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Nothing."""
+
+
+async def _track_events(
+    info: Info, input: Annotated[TrackEventsInput, strawberry.argument(description="The events.")]
+) -> TrackEventsPayload:
+    return await _track(info, [event.to_event() for event in input.events], input.sent_at)
+
+
+async def _track_events_json(
+    info: Info,
+    events: Annotated[list[JSON], strawberry.argument(description="Up to 1000 events.")],
+    sent_at: Annotated[
+        datetime | None,
+        strawberry.argument(description="The client's clock as it sends the request; corrects one that is wrong."),
+    ] = None,
+) -> TrackEventsPayload:
+    return await _track(info, events, sent_at)
+
+
+async def _track(info: Info, events: Sequence[object], sent_at: datetime | None) -> TrackEventsPayload:
+    outcome = await info.context.ingest.track(events, sent_at_ms=None if sent_at is None else epoch_ms(sent_at))
+    return TrackEventsPayload.of(outcome, info.context.trace_id)
+
+
+async def _read_user(
+    info: Info,
+    id: Annotated[strawberry.ID, strawberry.argument(description="The user's id, as in the events.")],
+    after: Annotated[
+        str | None, strawberry.argument(description="A receipt of trackEvents: wait until its events are counted.")
+    ] = None,
+    deadline_ms: Annotated[
+        int | None, strawberry.argument(description="Longest wait for the receipt.")
+    ] = DEFAULT_DEADLINE_MS,
+) -> UserRow:
+    deadline_ms = DEFAULT_DEADLINE_MS if deadline_ms is None else deadline_ms
+    return await info.context.reads.user(id, after=after, deadline_ms=deadline_ms)
+
+
+def _user_id(root: strawberry.Parent[UserRow]) -> str:
+    return root.user_id
+
+
+def _fresh(root: strawberry.Parent[UserRow]) -> bool:
+    return root.fresh
+
+
+async def _timeline(
+    root: strawberry.Parent[UserRow],
+    info: Info,
+    first: Annotated[int | None, strawberry.argument(description="Events in the page, 1 to 500.")] = DEFAULT_PAGE,
+    after: Annotated[str | None, strawberry.argument(description="Cursor to continue behind.")] = None,
+    types: Annotated[list[str] | None, strawberry.argument(description="Only events of these types.")] = None,
+) -> EventConnection:
+    first = DEFAULT_PAGE if first is None else first
+    page = await info.context.reads.timeline(root, first=first, after=after, types=types)
+    return EventConnection.of(page, after=after)
+
+
+def _field(*, resolver: Callable[..., object], name: str, description: str, graphql_type: Any = None) -> Any:
+    """A field for `create_type`, which Strawberry's own signature says is its resolver's result."""
+    return strawberry.field(resolver=resolver, name=name, description=description, graphql_type=graphql_type)
+
+
+def build_schema(catalogue: Catalogue) -> strawberry.Schema:
+    """The schema whose `UserFeatures` has the features of `catalogue`."""
+    query = create_type(
+        "Query",
+        [
+            _field(
+                resolver=_read_user,
+                name="user",
+                graphql_type=_user_type(catalogue),
+                description=(
+                    "A user. With a receipt the answer waits until the user's row has reached it, at most deadlineMs: "
+                    "read your own writes."
+                ),
+            )
+        ],
+        description="Reads.",
+    )
+    mutation = create_type(
+        "Mutation",
+        [
+            _field(
+                resolver=_track_events,
+                name="trackEvents",
+                description=(
+                    "Writes events. Answers after every accepted event is acknowledged by Kafka's in-sync replicas."
+                ),
+            ),
+            _field(
+                resolver=_track_events_json,
+                name="trackEventsJson",
+                description=(
+                    "The same for SDKs and pipelines: events as JSON objects of the shape of EventInput, each judged "
+                    "by itself."
+                ),
+            ),
+        ],
+        description="Writes.",
+    )
+    # One instance of each rule for all requests: the validation cache is keyed by them.
+    rules = [rule for limit in _LIMITS for rule in limit.validation_rules]
+    return QuietSchema(
+        query=query,
+        mutation=mutation,
+        config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
+        extensions=[
+            lambda: MaxTokensLimiter(MAX_TOKENS),
+            lambda: AddValidationRules(rules),
+            OneOperation,
+            SmallParserCache,
+            SmallValidationCache,
+        ],
+    )
+
+
+_LIMITS: Final = (QueryDepthLimiter(MAX_DEPTH), MaxAliasesLimiter(MAX_ALIASES))
+
+
+def _user_type(catalogue: Catalogue) -> type:
+    def features(root: strawberry.Parent[UserRow]) -> UserFeatures:
+        return UserFeatures(catalogue, root.state, root.read_at_ms)
+
+    def feature_values(
+        root: strawberry.Parent[UserRow],
+        names: Annotated[
+            list[str] | None, strawberry.argument(description="Only these features; all by default.")
+        ] = None,
+    ) -> list[FeatureValue]:
+        return UserFeatures(catalogue, root.state, root.read_at_ms).listed(names)
+
+    return create_type(
+        "User",
+        [
+            _field(resolver=_user_id, name="id", graphql_type=strawberry.ID, description="The user's id."),
+            _field(
+                resolver=_fresh,
+                name="fresh",
+                description=(
+                    "False if a receipt was given and its position was not reached in time: the values are those "
+                    "before it."
+                ),
+            ),
+            _field(
+                resolver=features,
+                name="features",
+                graphql_type=user_features_type(catalogue),
+                description="One typed field per feature of the catalogue.",
+            ),
+            _field(
+                resolver=feature_values, name="featureValues", description="The same features as a list, for tools."
+            ),
+            _field(resolver=_timeline, name="timeline", description="What the user did, newest first."),
+        ],
+        description="A user and what is known of them. A user nobody has seen has every feature's zero value.",
+    )

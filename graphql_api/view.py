@@ -1,0 +1,207 @@
+"""GraphQL over HTTP: Strawberry's view made strict, so that nothing a client sends is answered with a 500."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+import strawberry
+from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.exceptions import MissingQueryError
+from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
+from strawberry.types.graphql import OperationType
+from uuid_utils import uuid7
+
+from graphql_api.context import RequestContext
+from graphql_api.errors import TRACE_HEADER, RequestRefused, log_failure, present, refusal
+from graphql_api.graphiql import graphiql_page
+from graphql_api.ingest import Ingest
+from graphql_api.reads import Reads
+from runtime import metrics
+
+JSON_TYPE: Final = "application/json"
+GRAPHQL_TYPE: Final = "application/graphql-response+json"
+_TRACE_ID: Final = "headrace.trace_id"  # key in the ASGI scope
+
+
+class GraphQLView(GraphQL[RequestContext, None]):
+    """Serves `schema`; its resolvers find `ingest` and `reads` in their context."""
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        *,
+        ingest: Ingest,
+        reads: Reads,
+        timeout_seconds: float,
+    ) -> None:
+        super().__init__(schema, graphql_ide=None, subscription_protocols=())
+        self._ingest = ingest
+        self._reads = reads
+        self._timeout_seconds = timeout_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        trace_id = scope[_TRACE_ID] = uuid7().hex
+        request = Request(scope, receive)
+        try:
+            with metrics.REQUEST_SECONDS.time():
+                response = await self._answer(request)
+        except ClientDisconnect:
+            return
+        except RequestRefused as error:
+            response = refusal(error, trace_id, _media_type(request))
+        except HTTPException as error:
+            response = refusal(RequestRefused(error.status_code, error.reason), trace_id, _media_type(request))
+        except Exception as error:
+            log_failure(error, trace_id)
+            failure = RequestRefused(500, "internal error; the traceId leads to its log line", code="INTERNAL")
+            response = refusal(failure, trace_id, _media_type(request))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        if request.method not in ("GET", "POST"):
+            raise RequestRefused(405, "GraphQL takes GET and POST", headers={"Allow": "GET, POST"})
+        if request.method == "GET" and "query" not in request.query_params and _wants_page(request):
+            return graphiql_page()
+        return await self.run(request)
+
+    async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> RequestContext:
+        return RequestContext(self._ingest, self._reads, request.scope[_TRACE_ID])
+
+    async def get_sub_response(self, request: Request | WebSocket) -> Response:
+        response = await super().get_sub_response(request)
+        response.headers[TRACE_HEADER] = request.scope[_TRACE_ID]
+        response.media_type = _media_type(request)
+        return response
+
+    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
+        data: Any
+        if request.method == "GET":
+            data = self._query_parameters(request.query_params)
+        else:
+            _require_json(request.content_type or "")
+            data = _decode(await request.get_body(), "the request body")
+        if not isinstance(data, dict):
+            raise RequestRefused(400, "the request body must be a JSON object")
+        for name, kind, what in _PARAMETERS:
+            if not isinstance(data.get(name), kind | None):
+                raise RequestRefused(400, f"`{name}` must be {what}")
+        if not data.get("query"):
+            raise RequestRefused(400, "`query` is missing")
+        return GraphQLRequestData(
+            query=data["query"],
+            variables=data.get("variables"),
+            operation_name=data.get("operationName"),
+            extensions=data.get("extensions"),
+        )
+
+    def _query_parameters(self, parameters: Mapping[str, str | list[str] | None]) -> dict[str, object]:
+        data: dict[str, object] = dict(parameters)
+        for name in ("variables", "extensions"):
+            text = data.get(name)
+            if isinstance(text, str):
+                data[name] = _decode(text, f"`{name}`") if text else None
+        return data
+
+    async def execute_single(
+        self,
+        request: Request,
+        request_adapter: AsyncHTTPRequestAdapter,
+        sub_response: Response,
+        context: RequestContext,
+        root_value: None,
+        request_data: GraphQLRequestData,
+    ) -> ExecutionResult:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await self.schema.execute(
+                    request_data.query,
+                    variable_values=request_data.variables,
+                    context_value=context,
+                    operation_name=request_data.operation_name,
+                    allowed_operation_types=OperationType.from_http(request_adapter.method),
+                )
+        except TimeoutError as error:
+            raise RequestRefused(504, "the request was not done in time; try again", code="TIMEOUT") from error
+        except MissingQueryError as error:
+            raise RequestRefused(400, "`query` is missing") from error
+        except CannotGetOperationTypeError as error:
+            raise RequestRefused(400, error.as_http_error_reason()) from error
+        except InvalidOperationTypeError as error:
+            reason = error.as_http_error_reason(request_adapter.method)
+            raise RequestRefused(405, reason, headers={"Allow": "POST"}) from error
+
+    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
+        if not result.errors:
+            return {"data": result.data}
+        before_execution = isinstance(result, PreExecutionError)
+        errors = present(result.errors, before_execution=before_execution, trace_id=request.scope[_TRACE_ID])
+        # Without a path an error is about the request, and the specification wants no `data` entry then.
+        if result.data is None and all(error.path is None for error in result.errors):
+            return {"errors": list(errors)}
+        return {"errors": list(errors), "data": result.data}
+
+    def create_response(
+        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
+    ) -> Response:
+        media_type = sub_response.media_type or JSON_TYPE
+        refused = "data" not in response_data and media_type.startswith(GRAPHQL_TYPE)
+        response = Response(orjson.dumps(response_data), status_code=400 if refused else 200, media_type=media_type)
+        MutableHeaders(raw=response.raw_headers)[TRACE_HEADER] = sub_response.headers[TRACE_HEADER]
+        return response
+
+
+_PARAMETERS: Final[tuple[tuple[str, Any, str], ...]] = (
+    ("query", str, "a string"),
+    ("operationName", str, "a string"),
+    ("variables", dict, "an object"),
+    ("extensions", dict, "an object"),
+)
+
+
+def _decode(text: str | bytes, what: str) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise RequestRefused(400, f"{what} is not JSON in UTF-8: {error}", code="GRAPHQL_PARSE_FAILED") from error
+
+
+def _require_json(content_type: str) -> None:
+    """Exactly one media type: browsers ask before they send it across origins."""
+    media_type, _, parameters = content_type.lower().partition(";")
+    charset = parameters.strip().removeprefix("charset=").strip('"')
+    if media_type.strip() != JSON_TYPE or charset not in ("", "utf-8"):
+        raise RequestRefused(415, f"the Content-Type must be {JSON_TYPE}, in UTF-8", headers={"Accept": JSON_TYPE})
+
+
+def _wants_page(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _media_type(request: Request | WebSocket) -> str:
+    """The one of our two media types that `Accept` prefers; application/json where it names neither."""
+    chosen, best = JSON_TYPE, 0.0
+    for entry in request.headers.get("accept", "").lower().split(","):
+        media_type, *parameters = (part.strip() for part in entry.split(";"))
+        quality = next((_quality(part[2:]) for part in parameters if part.startswith("q=")), 1.0)
+        if media_type in (JSON_TYPE, GRAPHQL_TYPE) and quality > best:
+            chosen, best = media_type, quality
+    return f"{chosen}; charset=utf-8"
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
