@@ -165,9 +165,7 @@ class Catalogue:
                 kind = "string_list"
             case Seen():
                 kind = "timestamp"
-        return Feature(
-            definition.name, kind, definition.doc, definition.version, window, window_ms, slot, definition
-        )
+        return Feature(definition.name, kind, definition.doc, definition.version, window, window_ms, slot, definition)
 
 
 def load_catalogue(reference: str) -> Catalogue:
