@@ -156,10 +156,9 @@ def _environment(settings: Settings, service: Service) -> dict[str, str]:
 
 def _stack_config(settings: Settings) -> StackConfig:
     stack = settings.stack
-    directory = stack.directory if stack.directory.is_absolute() else ROOT / stack.directory
     return StackConfig(
-        data_dir=directory / "stack",
-        jars_dir=directory / "jars",
+        data_dir=ROOT / stack.directory,  # an absolute path stays itself
+        jars_dir=ROOT / stack.jars_directory,
         kafka_port=stack.kafka_port,
         kafka_controller_port=stack.kafka_controller_port,
         cassandra_port=stack.cassandra_port,

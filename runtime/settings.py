@@ -60,7 +60,8 @@ class FeatureSettings(BaseModel):
 class StackSettings(BaseModel):
     """The local Kafka and Cassandra that `./headrace up` runs."""
 
-    directory: Path = Field(Path(".headrace"), description="Where jars, data, logs and pid files live.")
+    directory: Path = Field(Path(".headrace/stack"), description="Where data, logs and pid files live.")
+    jars_directory: Path = Field(Path(".headrace/jars"), description="Where the jars lie; several stacks may share it.")
     kafka_port: int = Field(9092, description="Broker port.")
     kafka_controller_port: int = Field(9093, description="KRaft controller port.")
     cassandra_port: int = Field(9042, description="CQL port.")
