@@ -7,6 +7,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -71,7 +72,8 @@ def system() -> Iterator[System]:
     made = System(settings_in(directory), lambda line: print(line, file=sys.stderr))
     try:
         made.stack.up()
-        migrate(made.settings)
+        with ThreadPoolExecutor(1) as thread:  # it runs an event loop, and an async fixture may have asked for us
+            thread.submit(migrate, made.settings).result()
         yield made
     finally:
         made.down()
