@@ -91,7 +91,8 @@ def api() -> None:
     from cli.api import run
 
     with reported():
-        run(Settings())
+        code = run(Settings())
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -35,7 +35,7 @@ def create_app(
     store: UserStore,
     producer: Producer,
     catalogue: Catalogue,
-    events_epoch: Callable[[], int],
+    events_epoch: Callable[[], int | None],
     readiness: Readiness,
     clock: Callable[[], int] = now_ms,
     lifespan: Lifespan | None = None,

@@ -60,7 +60,7 @@ class Ingest:
         settings: ApiSettings,
         *,
         clock: Callable[[], int],
-        events_epoch: Callable[[], int],
+        events_epoch: Callable[[], int | None],
     ) -> None:
         self._producer = producer
         self._settings = settings
@@ -131,9 +131,14 @@ class Ingest:
                 retry.append(Retry(index, event_id, _UNKNOWN))
         rejected.sort(key=lambda entry: entry.index)
         count = len(tasks) - len(retry) - sum(entry.index in accepted for entry in rejected)
-        one_user = len({event.user_id for event in accepted.values()}) == 1
-        receipt = Position(self._events_epoch(), last.partition, last.offset) if one_user and last else None
-        return Outcome(count, rejected, retry, receipt)
+        return Outcome(count, rejected, retry, self._receipt({event.user_id for event in accepted.values()}, last))
+
+    def _receipt(self, users: set[str], last: Acknowledgement | None) -> Position | None:
+        """Where to wait for: nowhere if several users were sent, or if the epoch has not been read from the store."""
+        epoch = self._events_epoch()
+        if last is None or epoch is None or len(users) != 1:
+            return None
+        return Position(epoch, last.partition, last.offset)
 
 
 def _verdict(event: object, received_at_ms: int, sent_at_ms: int | None) -> AcceptedEvent | Rejection:

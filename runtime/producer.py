@@ -110,6 +110,10 @@ class EventProducer:
         """Returns at once; connects in the background and never stops trying."""
         self._supervisor = asyncio.create_task(self._supervise())
 
+    async def connected(self) -> None:
+        """Returns when there is a connection, however long that takes."""
+        await self._connected.wait()
+
     async def stop(self) -> None:
         """Wait a few seconds for the answers to what is in flight, then fail the rest with SendFailed."""
         self._stopped = True

@@ -32,6 +32,7 @@ class ApiSettings(BaseModel):
 
     host: str = Field("127.0.0.1", description="Address to bind.")
     port: int = Field(8080, description="Port to bind.")
+    drain_ms: int = Field(500, ge=0, description="How long /readyz fails on SIGTERM before connections are refused.")
     track_deadline_ms: int = Field(2000, ge=1, description="After this an unacknowledged event is reported as `retry`.")
     max_body_bytes: int = Field(1 << 20, ge=1024, description="A larger request body is answered with 413.")
     max_events: int = Field(1000, ge=1, description="Most events in one request.")

@@ -1,0 +1,51 @@
+"""How every long-running process of ours lives: its event loop, its HTTP server, and an orderly end on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+import uvloop
+
+_GRACEFUL_SECONDS = 15  # longer than any request may take (see graphql_api.app)
+
+
+class HttpServer(uvicorn.Server):
+    """Uvicorn that leaves signals to `run`: its own handling would end the process by the signal instead of with 0."""
+
+    def __init__(self, app: Any, host: str, port: int) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                http="httptools",
+                ws="none",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=_GRACEFUL_SECONDS,
+            )
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures nothing."""
+        yield
+
+
+def run(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:
+    """Run `main` on uvloop, in every thread that makes a loop; its event is set on SIGTERM and SIGINT."""
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+
+    async def with_signals() -> int:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        return await main(stop)
+
+    return asyncio.run(with_signals())

@@ -1,0 +1,94 @@
+"""Composition root of a worker process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import TypeVar
+
+import structlog
+
+from cli import checks, serving
+from features import Catalogue, load_catalogue
+from runtime import logs
+from runtime.health import Readiness, health_app
+from runtime.producer import EventProducer
+from runtime.settings import Settings
+from storage import CassandraUserStore
+from streams.worker import Worker, new_worker
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+def run(settings: Settings) -> int:
+    """Fold until SIGTERM; the exit code, 1 if the worker could not go on."""
+    logs.configure(settings.log)
+    return serving.run(lambda stop: _work(settings, stop))
+
+
+async def _work(settings: Settings, stop: asyncio.Event) -> int:
+    catalogue = load_catalogue(settings.features.catalogue)
+    store = CassandraUserStore(settings.cassandra)
+    producer = EventProducer(settings.kafka.bootstrap_servers, client_id="headrace-worker")
+    membership = checks.MembershipCheck()
+    readiness = Readiness(
+        {
+            "kafka": checks.kafka(producer),
+            "cassandra": checks.DeploymentCheck(store),
+            "group": membership,
+            "lifecycle": checks.running(stop),
+        }
+    )
+    async with AsyncExitStack() as running:
+        await readiness.start()
+        running.push_async_callback(readiness.stop)
+        await _serve_health(running, readiness, settings)
+        await store.start()
+        running.push_async_callback(store.close)
+        await producer.start()
+        running.push_async_callback(producer.stop)
+        worker = await _unless_stopped(_join(settings, store, producer, catalogue), stop)
+        if worker is None:
+            return 0
+        membership.worker = worker
+        running.push_async_callback(worker.stop)
+        reason = await _unless_stopped(worker.wait_failed(), stop)
+        if reason is None:
+            return 0
+        log.error("the worker cannot go on", reason=str(reason) or type(reason).__name__, exc_info=reason)
+        return 1
+
+
+async def _serve_health(running: AsyncExitStack, readiness: Readiness, settings: Settings) -> None:
+    server = serving.HttpServer(health_app(readiness), settings.worker.host, settings.worker.port)
+    task = asyncio.create_task(server.serve())
+
+    async def end() -> None:
+        server.should_exit = True
+        await task
+
+    running.push_async_callback(end)
+
+
+async def _join(settings: Settings, store: CassandraUserStore, producer: EventProducer, catalogue: Catalogue) -> Worker:
+    """Wait for both dependencies, however long that takes, then join the group."""
+    await store.connected()
+    await producer.connected()
+    worker = await new_worker(settings.kafka, settings.worker, store=store, producer=producer, catalogue=catalogue)
+    await worker.start()
+    return worker
+
+
+async def _unless_stopped(work: Coroutine[None, None, T], stop: asyncio.Event) -> T | None:
+    """The result of `work`, or None if the process is asked to stop before there is one."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, stopping):
+            task.cancel()
+        await asyncio.wait({working, stopping})

@@ -1,0 +1,133 @@
+"""A worker: a member of the consumer group that runs a lane for each partition it holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from features.catalogue import Catalogue
+from features.fold import Folder
+from runtime import metrics
+from runtime.producer import Producer
+from runtime.settings import KafkaSettings, WorkerSettings
+from schemas.topics import EVENTS
+from storage import UserStore
+from streams.announcer import FeatureAnnouncer
+from streams.dead_letters import DeadLetterOffice
+from streams.faust_app import WorkerApp, new_faust_app
+from streams.lane import Budget, Delivery, HandleBatch, Lane
+from streams.partition import PartitionFold, Pipeline
+from streams.transport import PartitionHooks
+
+log = structlog.get_logger()
+
+# A batch in hand gets this long to become durable before its partition is given up: well within the time that the
+# group waits for its members in a rebalance (30 s).
+_GRACE_SECONDS = 10.0
+
+
+class Worker:
+    """Folds the events topic. `new_lane_handler` is what a lane does with a batch; by default it folds it.
+
+    Must be made in the running event loop.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        settings: WorkerSettings,
+        *,
+        group: str,
+        new_lane_handler: Callable[[], HandleBatch],
+    ) -> None:
+        self._settings = settings
+        self._new_lane_handler = new_lane_handler
+        self._budget = Budget(settings.pending_records)
+        self._lanes: dict[int, Lane] = {}
+        self._failed = asyncio.get_running_loop().create_future()
+        self._app: WorkerApp = new_faust_app(
+            kafka,
+            settings,
+            group=group,
+            topic=EVENTS.name,
+            on_delivery=self._on_delivery,
+            partition_hooks=PartitionHooks(self._on_assigned, self._on_revoked),
+        )
+
+    @property
+    def joined(self) -> bool:
+        """Whether the group has assigned partitions to this worker; with many workers they may be none."""
+        return bool(self._app.consumer_generation_id)
+
+    async def start(self) -> None:
+        """Join the group; returns before partitions are assigned."""
+        metrics.LANE_PENDING_RECORDS.set_function(lambda: self._budget.used)
+        await self._app.start()
+
+    async def stop(self) -> None:
+        """Finish the batches in hand, commit them and leave the group."""
+        await self._app.stop()
+
+    async def wait_failed(self) -> BaseException:
+        """Returns why the worker cannot go on: an error of a lane, or of Faust. The process should stop then."""
+        crashed = asyncio.ensure_future(self._app.wait_crashed())
+        try:
+            await asyncio.wait({crashed, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+            reason: BaseException = self._failed.result() if self._failed.done() else crashed.result()
+            return reason
+        finally:
+            crashed.cancel()
+
+    async def _on_delivery(self, delivery: Delivery) -> None:
+        partition = delivery.records[0].partition
+        lane = self._lanes.get(partition)
+        await self._budget.wait_for_room()
+        # If the partition was given up in the meantime, its next owner gets these records again, in order.
+        if lane is not None and lane is self._lanes.get(partition):
+            lane.offer(delivery)
+
+    async def _on_assigned(self, partitions: frozenset[int]) -> None:
+        log.info("partitions assigned", partitions=sorted(partitions))
+        for partition in partitions:
+            lane = Lane(self._new_lane_handler(), self._budget, self._settings.flush_records)
+            lane.task.add_done_callback(self._on_lane_ended)
+            self._lanes[partition] = lane
+
+    async def _on_revoked(self, partitions: frozenset[int]) -> None:
+        log.info("partitions revoked", partitions=sorted(partitions))
+        revoked = [self._lanes.pop(partition) for partition in partitions]
+        await asyncio.gather(*(lane.stop(_GRACE_SECONDS) for lane in revoked))
+
+    def _on_lane_ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or self._failed.done():
+            return
+        error = task.exception()
+        if error is not None:
+            self._failed.set_result(error)
+
+
+async def new_worker(
+    kafka: KafkaSettings, settings: WorkerSettings, *, store: UserStore, producer: Producer, catalogue: Catalogue
+) -> Worker:
+    """The worker that folds users' features. Raises StoreUnavailable and NotMigrated.
+
+    The group's name holds the store's id: committed offsets mean nothing beside other rows than those they stand for.
+    """
+    deployment = await store.deployment()
+    pipeline = Pipeline(
+        catalogue=catalogue,
+        folder=Folder(catalogue),
+        store=store,
+        announcer=FeatureAnnouncer(producer, catalogue),
+        dead_letters=DeadLetterOffice(producer, longest_run=settings.dead_letter_run),
+        events_epoch=deployment.events_epoch,
+        cached_users=settings.cached_users,
+    )
+    return Worker(
+        kafka,
+        settings,
+        group=f"{settings.group}-{deployment.store_id}",
+        new_lane_handler=lambda: PartitionFold(pipeline).handle,
+    )
