@@ -6,7 +6,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -58,11 +58,15 @@ class System:
 
     def down(self) -> None:
         """Stop our processes first, so that they can finish their work, then the servers."""
-        for service in (self.api, self.worker):
-            if self.stack.keeper.running(service.name):
-                self._report(f"stopping {service.name}")
-            self.stack.keeper.stop(service.name)
-        self.stack.down()
+        self.stop_all_but(())
+
+    def stop_all_but(self, kept: Container[str]) -> None:
+        """Like `down`, except for the processes called `kept`."""
+        for process in self.stack.keeper.all():
+            if process.role in ("api", "worker") and process.name not in kept:
+                self._report(f"stopping {process.name}")
+                self.stack.keeper.stop(process.name)
+        self.stack.down(kept)
 
     def start(self, service: Service, *, argv: tuple[str, ...] | None = None) -> RunningProcess:
         """Start one of our processes in the background, by default `headrace.py ROLE`."""

@@ -3,7 +3,7 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
 from typing import Final
@@ -60,12 +60,13 @@ class Stack:
         with self._turn():
             self.keeper.stop(self._servers[name].name, timeout_seconds=_STOP_TIMEOUT_SECONDS, kill=kill)
 
-    def down(self) -> None:
-        """Stop both servers, orderly and at once. Processes of other roles in `keeper` are the caller's."""
+    def down(self, kept: Container[str] = ()) -> None:
+        """Stop the servers but those called `kept`, orderly and at once. Other roles in `keeper` are the caller's."""
+        names = [name for name in self._servers if name not in kept]
         with self._turn(), ThreadPoolExecutor() as pool:
-            for name in self._servers:
+            for name in names:
                 self._report(f"stopping {name}")
-            list(pool.map(lambda n: self.keeper.stop(n, timeout_seconds=_STOP_TIMEOUT_SECONDS), self._servers))
+            list(pool.map(lambda n: self.keeper.stop(n, timeout_seconds=_STOP_TIMEOUT_SECONDS), names))
 
     def ready(self, name: str) -> bool:
         """Whether that server answers its clients now."""
