@@ -1,0 +1,243 @@
+"""Lanes: in order, one batch at a time, acknowledged only when it is finished."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from runtime.memory_producer import MemoryRecord
+from streams.lane import Budget, Delivery, Lane
+from streams.records import Record
+
+LONG_SECONDS = 60.0  # a grace that no test uses up
+
+
+class Desk:
+    """A handler that shows each batch it was given and keeps it until it may finish; and the list of what was
+    acknowledged."""
+
+    def __init__(self) -> None:
+        self.begun: asyncio.Queue[list[int]] = asyncio.Queue()
+        self.acknowledged: list[int] = []
+        self.error: Exception | None = None
+        self._may_finish = asyncio.Semaphore(0)
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        self.begun.put_nowait([record.offset for record in records])
+        await self._may_finish.acquire()
+        if self.error is not None:
+            raise self.error
+
+    def finish(self, batches: int = 1) -> None:
+        for _ in range(batches):
+            self._may_finish.release()
+
+    def delivery(self, *offsets: int) -> Delivery:
+        records = [MemoryRecord("events", 3, offset, 0, None, b"{}", ()) for offset in offsets]
+        return Delivery(records, lambda: self.acknowledged.append(offsets[-1]))
+
+
+async def turns(count: int = 20) -> None:
+    """Let every task that can go on do so."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def budget() -> Budget:
+    return Budget(100)
+
+
+@pytest.fixture
+async def lane(desk: Desk, budget: Budget) -> AsyncIterator[Lane]:
+    made = Lane(desk.handle, budget, flush_records=5)
+    yield made
+    await made.stop(0)
+
+
+async def test_a_delivery_is_acknowledged_only_after_it_was_handled(lane: Lane, desk: Desk) -> None:
+    lane.offer(desk.delivery(1, 2))
+    assert await desk.begun.get() == [1, 2]
+    await turns()
+    assert desk.acknowledged == []
+    desk.finish()
+    await turns()
+    assert desk.acknowledged == [2]
+
+
+async def test_what_arrives_while_a_batch_is_in_hand_becomes_the_next_batch(lane: Lane, desk: Desk) -> None:
+    lane.offer(desk.delivery(1))
+    assert await desk.begun.get() == [1]
+    for offset in (2, 3, 4):
+        lane.offer(desk.delivery(offset))
+    await turns()
+    assert desk.begun.empty(), "one batch at a time"
+    desk.finish()
+    assert await desk.begun.get() == [2, 3, 4]
+    desk.finish()
+    await turns()
+    assert desk.acknowledged == [1, 2, 3, 4]
+
+
+async def test_a_batch_holds_whole_deliveries_up_to_the_flush_limit(lane: Lane, desk: Desk) -> None:
+    for first in (0, 2, 4, 6):
+        lane.offer(desk.delivery(first, first + 1))
+    desk.finish(2)
+    assert await desk.begun.get() == [0, 1, 2, 3]
+    assert await desk.begun.get() == [4, 5, 6, 7]
+
+
+async def test_a_delivery_above_the_flush_limit_is_a_batch_by_itself(lane: Lane, desk: Desk) -> None:
+    lane.offer(desk.delivery(1))
+    lane.offer(desk.delivery(*range(2, 9)))
+    lane.offer(desk.delivery(9))
+    desk.finish(3)
+    assert [await desk.begun.get() for _ in range(3)] == [[1], [*range(2, 9)], [9]]
+
+
+async def test_everything_is_handled_in_the_order_of_the_log(lane: Lane, desk: Desk) -> None:
+    desk.finish(1000)
+    offset = 0
+    handled: list[int] = []
+    for count in (1, 3, 2, 5, 1, 1, 4, 7, 2) * 5:
+        lane.offer(desk.delivery(*range(offset, offset + count)))
+        offset += count
+        if offset % 4 == 0:
+            await turns()
+    while len(handled) < offset:
+        handled += await desk.begun.get()
+    await turns()
+    assert handled == list(range(offset))
+    assert desk.acknowledged == sorted(desk.acknowledged)
+    assert desk.acknowledged[-1] == offset - 1
+
+
+async def test_an_idle_lane_takes_up_what_comes_later(lane: Lane, desk: Desk) -> None:
+    desk.finish(2)
+    lane.offer(desk.delivery(1))
+    assert await desk.begun.get() == [1]
+    await turns()
+    lane.offer(desk.delivery(2))
+    assert await desk.begun.get() == [2]
+
+
+async def test_an_error_ends_the_lane_and_nothing_more_is_acknowledged(lane: Lane, desk: Desk) -> None:
+    lane.offer(desk.delivery(1))
+    desk.finish()
+    await desk.begun.get()
+    lane.offer(desk.delivery(2))
+    await desk.begun.get()
+    lane.offer(desk.delivery(3))
+    desk.error = RuntimeError("a broken invariant")
+    desk.finish(10)
+    with pytest.raises(RuntimeError, match="a broken invariant"):
+        await lane.task
+    lane.offer(desk.delivery(4))
+    await turns()
+    assert desk.begun.empty()
+    assert desk.acknowledged == [1]
+
+
+async def test_stopping_after_an_error_returns(lane: Lane, desk: Desk, budget: Budget) -> None:
+    desk.error = RuntimeError("a broken invariant")
+    desk.finish()
+    lane.offer(desk.delivery(1))
+    lane.offer(desk.delivery(2))
+    await asyncio.wait([lane.task])
+    await lane.stop(LONG_SECONDS)
+    assert budget.used == 0
+    assert isinstance(lane.task.exception(), RuntimeError)
+
+
+async def test_stopping_an_idle_lane_ends_it(lane: Lane) -> None:
+    await lane.stop(LONG_SECONDS)
+    assert lane.task.done()
+    assert lane.task.exception() is None
+
+
+async def test_stopping_finishes_the_batch_in_hand_and_drops_what_is_pending(
+    lane: Lane, desk: Desk, budget: Budget
+) -> None:
+    lane.offer(desk.delivery(1, 2))
+    await desk.begun.get()
+    lane.offer(desk.delivery(3))
+    stopping = asyncio.create_task(lane.stop(LONG_SECONDS))
+    await turns()
+    assert not stopping.done(), "a batch in hand is worth waiting for"
+    desk.finish(10)
+    await stopping
+    assert desk.begun.empty()
+    assert desk.acknowledged == [2]
+    assert budget.used == 0
+
+
+async def test_a_batch_that_outlasts_the_grace_is_cancelled_and_stays_unacknowledged(
+    lane: Lane, desk: Desk, budget: Budget
+) -> None:
+    lane.offer(desk.delivery(1))
+    await desk.begun.get()
+    lane.offer(desk.delivery(2))
+    await lane.stop(0.001)
+    assert lane.task.cancelled()
+    assert desk.acknowledged == []
+    assert budget.used == 0
+
+
+# --- the budget
+
+
+async def test_the_budget_counts_what_is_pending_and_what_is_in_hand(lane: Lane, desk: Desk, budget: Budget) -> None:
+    lane.offer(desk.delivery(1, 2))
+    await desk.begun.get()
+    lane.offer(desk.delivery(3))
+    assert budget.used == 3
+    desk.finish()
+    await desk.begun.get()
+    assert budget.used == 1
+    desk.finish()
+    await turns()
+    assert budget.used == 0
+
+
+async def test_a_failed_batch_is_given_back_to_the_budget(lane: Lane, desk: Desk, budget: Budget) -> None:
+    desk.error = RuntimeError("a broken invariant")
+    lane.offer(desk.delivery(1, 2))
+    desk.finish()
+    await asyncio.wait([lane.task])
+    assert budget.used == 0
+
+
+async def test_a_reader_waits_while_all_lanes_together_hold_the_limit(desk: Desk) -> None:
+    budget = Budget(4)
+    lanes = [Lane(desk.handle, budget, flush_records=5) for _ in range(2)]
+    lanes[0].offer(desk.delivery(1, 2))
+    await budget.wait_for_room()
+    lanes[1].offer(desk.delivery(7, 8, 9))
+    assert budget.used == 5, "one delivery may overshoot"
+    waiting = asyncio.create_task(budget.wait_for_room())
+    await turns()
+    assert not waiting.done()
+    desk.finish()
+    await waiting
+    assert budget.used < 4
+    for lane in lanes:
+        await lane.stop(0)
+    assert budget.used == 0
+
+
+async def test_records_dropped_by_a_stop_make_room_again(desk: Desk) -> None:
+    budget = Budget(2)
+    lane = Lane(desk.handle, budget, flush_records=5)
+    lane.offer(desk.delivery(1, 2))
+    waiting = asyncio.create_task(budget.wait_for_room())
+    await turns()
+    assert not waiting.done()
+    await lane.stop(0)
+    await waiting
