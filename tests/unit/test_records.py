@@ -1,0 +1,98 @@
+"""Judging records: each kind of poison by its code, and neighbours that stay unharmed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from runtime.memory_producer import MemoryRecord
+from streams.records import MAX_AHEAD_MS, read
+
+APPENDED_MS = 1_760_000_000_000
+EVENT: dict[str, Any] = {
+    "eventId": "01990000-0000-7000-8000-000000000001",
+    "type": "view_item",
+    "userId": "user-1",
+    "eventTime": APPENDED_MS - 5,
+    "receivedAt": APPENDED_MS - 3,
+}
+
+
+def record(value: bytes | None, offset: int = 0) -> MemoryRecord:
+    return MemoryRecord("events", 3, offset, APPENDED_MS, b"user-1", value, ())
+
+
+def event(**changes: Any) -> bytes:
+    return json.dumps({**EVENT, **changes}).encode()
+
+
+def without(name: str) -> bytes:
+    return json.dumps({key: value for key, value in EVENT.items() if key != name}).encode()
+
+
+NESTED_BYTES = 900_000
+DEPTH = NESTED_BYTES // 2
+POISON: dict[str, tuple[bytes | None, str]] = {
+    "no value": (None, "EMPTY"),
+    "no bytes": (b"", "NOT_JSON"),
+    "text": (b"hello", "NOT_JSON"),
+    "half an object": (event()[:-1], "NOT_JSON"),
+    "something after the object": (event() + b"}", "NOT_JSON"),
+    "invalid UTF-8": (event().replace(b"view_item", b"view\xff\xfeitem"), "NOT_JSON"),
+    "UTF-16": (event().decode().encode("utf-16"), "NOT_JSON"),
+    "null": (b"null", "WRONG_SHAPE"),
+    "a list": (b"[" + event() + b"]", "WRONG_SHAPE"),
+    "a number for the user": (event(userId=7), "WRONG_SHAPE"),
+    "a text for the time": (event(eventTime="2025-10-09T08:53:20Z"), "WRONG_SHAPE"),
+    "a fraction for the time": (event(eventTime=0.5), "WRONG_SHAPE"),
+    "no user": (without("userId"), "WRONG_SHAPE"),
+    "no event id": (without("eventId"), "WRONG_SHAPE"),
+    "no time": (without("eventTime"), "WRONG_SHAPE"),
+    "an empty user": (event(userId=""), "WRONG_SHAPE"),
+    "an event id that is no UUID": (event(eventId="17"), "WRONG_SHAPE"),
+    "lists in lists": (b"[" * DEPTH + b"]" * DEPTH, "WRONG_SHAPE"),
+    "objects in objects": (b'{"a":' * 150_000 + b"1" + b"}" * 150_000, "WRONG_SHAPE"),
+    "an event that nests in a field of its own": (
+        event(properties=0).replace(b'"properties": 0', b'"properties":' + b"[" * DEPTH + b"]" * DEPTH),
+        "WRONG_SHAPE",
+    ),
+    "lists that never end": (b"[" * NESTED_BYTES, "WRONG_SHAPE"),
+    "the far future": (event(eventTime=APPENDED_MS + MAX_AHEAD_MS + 1), "IN_THE_FUTURE"),
+    "a time beyond 64 bits": (event(eventTime=2**70), "IN_THE_FUTURE"),
+}
+
+
+@pytest.mark.parametrize("kind", POISON)
+def test_poison_is_told_apart_by_its_code_and_harms_no_neighbour(kind: str) -> None:
+    value, code = POISON[kind]
+    before, after = record(event(), 1), record(event(userId="user-2"), 3)
+    poison = record(value, 2)
+    readable, letters = read([before, poison, after])
+    assert [each.record for each in readable] == [before, after]
+    assert [each.event.user_id for each in readable] == ["user-1", "user-2"]
+    [letter] = letters
+    assert letter.record is poison
+    assert (letter.code, letter.stage) == (code, "decode")
+    assert letter.message
+
+
+def test_nothing_is_made_of_nothing() -> None:
+    assert read([]) == ([], [])
+
+
+def test_what_clocks_may_differ_is_not_the_future() -> None:
+    readable, letters = read([record(event(eventTime=APPENDED_MS + MAX_AHEAD_MS))])
+    assert (len(readable), letters) == (1, [])
+
+
+def test_a_late_event_is_readable_for_the_fold_decides_what_is_too_old() -> None:
+    readable, letters = read([record(event(eventTime=0)), record(event(eventTime=-(2**63)))])
+    assert (len(readable), letters) == (2, [])
+
+
+def test_fields_of_newer_writers_and_types_of_newer_catalogues_are_readable() -> None:
+    [each], letters = read([record(event(type="wish", tomorrow={"a": [1, 2, {}]}))])
+    assert letters == []
+    assert each.event.type == "wish"
