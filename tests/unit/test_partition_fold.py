@@ -1,0 +1,498 @@
+"""The fold of one partition over a store and a producer in memory: what is durable when, and what a replay changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytest
+
+from features.default import CATALOGUE
+from features.derive import derive
+from features.duplicates import DuplicateWindow
+from features.fold import Folder, Outcome
+from features.packing import unpack
+from features.state import UserState
+from runtime.memory_producer import MemoryProducer, MemoryRecord
+from runtime.producer import Headers
+from schemas.events import Event
+from schemas.receipts import Position
+from schemas.topics import DEAD_LETTERS, EVENTS, FEATURES
+from storage import MemoryUserStore, StateRow, TimelineRow
+from storage.rows import DAY_MS
+from streams.announcer import FeatureAnnouncer
+from streams.dead_letters import DeadLetterOffice
+from streams.errors import TooManyDeadLetters
+from streams.partition import PartitionFold, Pipeline
+
+PARTITION = 3
+START_MS = 20_000 * DAY_MS + DAY_MS // 2
+Moment = Literal["before the write", "between the tables", "after the write"]
+
+
+class Crash(Exception):
+    """The process is gone at this point."""
+
+
+class CrashingStore(MemoryUserStore):
+    """Crashes once at the moment it is told; counts and remembers what was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.crash_at: Moment | None = None
+        self.refused = asyncio.Event()
+        self.written = asyncio.Event()
+        self.rows_written: list[TimelineRow] = []
+
+    async def write(self, states: Sequence[StateRow], events: Sequence[TimelineRow]) -> None:
+        moment, self.crash_at = self.crash_at, None
+        if moment == "before the write":
+            raise Crash
+        if moment == "between the tables":
+            await super().write(states, [])
+            raise Crash
+        await super().write(states, events)
+        self.rows_written += events
+        self.written.set()
+        if moment == "after the write":
+            raise Crash
+
+    def _check(self) -> None:
+        if not self.available:
+            self.refused.set()
+        super()._check()
+
+
+@dataclass
+class World:
+    """A partition of the log, and a worker's half that folds it."""
+
+    store: CrashingStore = field(default_factory=CrashingStore)
+    producer: MemoryProducer = field(default_factory=MemoryProducer)
+    folder: Folder = field(default_factory=lambda: Folder(CATALOGUE))
+    cached_users: int = 1000
+    events_epoch: int = 1
+    longest_run: int = 1000
+    log: list[MemoryRecord] = field(default_factory=list)
+
+    def worker(self) -> PartitionFold:
+        """A fold that knows nothing yet, as after a start or a rebalance."""
+        return PartitionFold(
+            Pipeline(
+                catalogue=CATALOGUE,
+                folder=self.folder,
+                store=self.store,
+                announcer=FeatureAnnouncer(self.producer, CATALOGUE),
+                dead_letters=DeadLetterOffice(self.producer, longest_run=self.longest_run),
+                events_epoch=self.events_epoch,
+                cached_users=self.cached_users,
+            )
+        )
+
+    def append(self, value: bytes | None, key: str = "user-1") -> MemoryRecord:
+        """Append a record as the broker does, a second after the one before it."""
+        offset = len(self.log)
+        record = MemoryRecord(
+            EVENTS.name, PARTITION, offset, START_MS + offset * 1000, key.encode(), value, (("trace", b"1"),)
+        )
+        self.log.append(record)
+        return record
+
+    def view(self, user_id: str = "user-1", event_id: str | None = None, **changes: Any) -> MemoryRecord:
+        """Append an event, by default a view of a moment ago."""
+        now_ms = START_MS + len(self.log) * 1000
+        event = {
+            "eventId": event_id or str(uuid.uuid4()),
+            "type": "view_item",
+            "userId": user_id,
+            "eventTime": now_ms - 5,
+            "receivedAt": now_ms - 3,
+            "itemId": f"item-{len(self.log)}",
+        }
+        return self.append(json.dumps({**event, **changes}).encode(), user_id)
+
+    async def state(self, user_id: str = "user-1") -> UserState:
+        return unpack((await self.store.load_states([user_id]))[user_id], CATALOGUE)
+
+    async def feature(self, name: str, user_id: str = "user-1") -> object:
+        state = await self.state(user_id)
+        [feature] = derive(CATALOGUE, state, state.append_ms, [name])
+        return feature.value
+
+    async def timeline(self, user_id: str = "user-1") -> list[bytes]:
+        day = START_MS // DAY_MS
+        entries = await self.store.timeline(user_id, newest_day=day + 1, oldest_day=day - 60, first=10_000)
+        return [entry.payload for entry in entries]
+
+    def letters(self) -> list[tuple[bytes | None, str]]:
+        """Value and code of each dead letter."""
+        return [(record.value, dict(record.headers)["code"].decode()) for record in self.producer.of(DEAD_LETTERS.name)]
+
+    def announced(self) -> list[bytes | None]:
+        return [record.value for record in self.producer.of(FEATURES.name)]
+
+
+@pytest.fixture
+async def world() -> World:
+    return World()
+
+
+# --- the order of things
+
+
+async def test_a_view_becomes_a_feature_and_a_line_of_the_timeline(world: World) -> None:
+    record = world.view()
+    await world.worker().handle(world.log)
+    assert await world.feature("viewCount5m") == 1
+    assert await world.feature("recentItems") == ["item-0"]
+    assert await world.timeline() == [record.value]
+    assert (await world.state()).position == Position(1, PARTITION, 0)
+
+
+async def test_rows_are_durable_before_anything_is_published(world: World) -> None:
+    class Onlooker(MemoryProducer):
+        async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> MemoryRecord:
+            if topic == FEATURES.name:
+                assert value is not None
+                seen.append((json.loads(value)["version"], (await world.state()).version))
+            return await super().send(topic, key, value, headers)
+
+    seen: list[tuple[int, int]] = []
+    world.producer = Onlooker()
+    worker = world.worker()
+    for _ in range(3):
+        await worker.handle([world.view()])
+    assert len(seen) == 3
+    assert all(published == stored for published, stored in seen)
+
+
+async def test_nothing_is_finished_before_it_is_published(world: World) -> None:
+    world.view()
+    world.producer.stalled = True
+    handling = asyncio.create_task(world.worker().handle(world.log))
+    await world.store.written.wait()
+    assert not handling.done()
+    world.producer.stalled = False
+    await handling
+    assert len(world.announced()) == 1
+
+
+async def test_nothing_is_folded_before_its_dead_letters_are_acknowledged(world: World) -> None:
+    world.view()
+    world.append(b"poison")
+    world.producer.stalled = True
+    handling = asyncio.create_task(world.worker().handle(world.log))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not handling.done()
+    assert await world.store.load_states(["user-1"]) == {}
+    world.producer.stalled = False
+    await handling
+    assert world.letters() == [(b"poison", "NOT_JSON")]
+
+
+async def test_a_store_that_is_away_is_waited_for_before_the_states_are_loaded(world: World) -> None:
+    world.view()
+    world.store.available = False
+    handling = asyncio.create_task(world.worker().handle(world.log))
+    await world.store.refused.wait()
+    assert not handling.done()
+    assert world.announced() == []
+    world.store.available = True
+    await handling
+    assert await world.feature("viewCount5m") == 1
+
+
+async def test_a_store_that_goes_away_before_the_write_is_waited_for_and_nothing_is_published_meanwhile(
+    world: World,
+) -> None:
+    worker = world.worker()
+    await worker.handle([world.view()])
+    world.store.available = False  # the state is held, so the first thing that fails is the write
+    handling = asyncio.create_task(worker.handle([world.view(), world.append(b"poison"), world.view()]))
+    await world.store.refused.wait()
+    world.store.refused.clear()
+    await world.store.refused.wait()
+    assert not handling.done()
+    assert len(world.announced()) == 1
+    world.store.available = True
+    await handling
+    assert await world.feature("viewCount5m") == 3
+    assert len(world.announced()) == 2
+    assert world.letters() == [(b"poison", "NOT_JSON")], "trying again sends no letter twice"
+
+
+async def test_a_batch_writes_and_publishes_each_changed_user_once(world: World) -> None:
+    for index in range(30):
+        world.view(f"user-{index % 3}")
+    await world.worker().handle(world.log)
+    users = [json.loads(value or b"")["userId"] for value in world.announced()]
+    assert sorted(users) == ["user-0", "user-1", "user-2"]
+    assert [await world.feature("viewCount5m", user) for user in sorted(users)] == [10, 10, 10]
+
+
+async def test_an_empty_batch_changes_nothing(world: World) -> None:
+    await world.worker().handle([])
+    assert not world.producer.records
+
+
+# --- duplicates, late events and poison
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+async def test_an_event_sent_twice_counts_once(world: World, batches: int) -> None:
+    event_id = "0199AAAA-0000-7000-8000-000000000001"
+    first = world.view(event_id=event_id)
+    world.view(event_id=event_id.lower())
+    worker = world.worker()
+    for records in (world.log,) if batches == 1 else (world.log[:1], world.log[1:]):
+        await worker.handle(records)
+    assert await world.feature("viewCount5m") == 1
+    assert (await world.state()).duplicate_events == 1
+    assert await world.timeline() == [first.value]
+    assert (await world.state()).position == Position(1, PARTITION, 1), "a receipt of the second one is answered"
+
+
+async def test_the_same_id_of_another_user_is_another_event(world: World) -> None:
+    event_id = str(uuid.uuid4())
+    world.view("user-1", event_id)
+    world.view("user-2", event_id)
+    await world.worker().handle(world.log)
+    assert [await world.feature("viewCount5m", user) for user in ("user-1", "user-2")] == [1, 1]
+
+
+async def test_poison_goes_to_the_dead_letters_while_its_neighbours_are_folded(world: World) -> None:
+    world.view()
+    nested = b'{"a":' + b"[" * 900_000
+    for value in (b"not json", None, b"{}", nested):
+        world.append(value)
+        world.view()
+    await world.worker().handle(world.log)
+    assert await world.feature("viewCount5m") == 5
+    assert len(await world.timeline()) == 5
+    wanted = [(b"not json", "NOT_JSON"), (None, "EMPTY"), (b"{}", "WRONG_SHAPE"), (nested, "WRONG_SHAPE")]
+    assert world.letters() == wanted
+
+
+async def test_a_batch_of_nothing_but_poison_is_finished(world: World) -> None:
+    world.append(b"not json")
+    await world.worker().handle(world.log)
+    assert world.letters() == [(b"not json", "NOT_JSON")]
+    assert world.announced() == []
+
+
+async def test_a_run_of_nothing_but_poison_stops_the_worker_before_it_is_acknowledged(world: World) -> None:
+    world.longest_run = 10
+    worker = world.worker()
+    for _ in range(3):
+        await worker.handle([world.append(b"poison") for _ in range(3)])
+    with pytest.raises(TooManyDeadLetters):
+        await worker.handle([world.append(b"poison")])
+
+
+async def test_a_late_event_is_counted_as_late_and_put_aside(world: World) -> None:
+    late = world.view(eventTime=START_MS - 32 * DAY_MS)
+    in_time = world.view(eventTime=START_MS - 29 * DAY_MS)
+    await world.worker().handle(world.log)
+    state = await world.state()
+    assert state.late_events == 1
+    assert state.first_event_ms == START_MS - 29 * DAY_MS
+    assert await world.timeline() == [in_time.value]
+    assert world.letters() == [(late.value, "TOO_OLD")]
+    [letter] = world.producer.of(DEAD_LETTERS.name)
+    assert dict(letter.headers)["stage"] == b"fold"
+
+
+async def test_a_late_event_that_is_durable_is_not_put_aside_again(world: World) -> None:
+    world.view(eventTime=START_MS - 32 * DAY_MS)
+    await world.worker().handle(world.log)
+    await world.worker().handle(world.log)
+    assert (await world.state()).late_events == 1
+    assert len(world.letters()) == 1
+
+
+async def test_a_topic_that_was_made_anew_is_folded_from_its_beginning_and_old_ids_stay_known(world: World) -> None:
+    first = world.view()
+    world.view()
+    await world.worker().handle(world.log)
+    again = World(store=world.store, events_epoch=2)
+    again.append(first.value)
+    again.view()
+    await again.worker().handle(again.log)
+    assert await world.feature("viewCount5m") == 3
+    state = await world.state()
+    assert (state.duplicate_events, state.position) == (1, Position(2, PARTITION, 1))
+
+
+# --- the cache
+
+
+@pytest.mark.parametrize("cached_users", [1, 2, 1000])
+async def test_the_size_of_the_cache_changes_no_result(cached_users: int) -> None:
+    world = shop(seed=5, users=7)
+    world.cached_users = cached_users
+    await fold_all(world, random.Random(1), crashes=0)
+    await check(world)
+
+
+# --- replays
+
+
+async def test_a_replay_changes_nothing_and_writes_the_timeline_again(world: World) -> None:
+    event_id = str(uuid.uuid4())
+    originals = [world.view(event_id=event_id), world.view()]
+    world.view(event_id=event_id)
+    await world.worker().handle(world.log)
+    state, timeline, announced = await world.state(), await world.timeline(), world.announced()
+    world.store.rows_written.clear()
+    await world.worker().handle(world.log)
+    assert await world.state() == state
+    assert await world.timeline() == timeline
+    assert [row.payload for row in world.store.rows_written] == [record.value for record in originals]
+    assert world.announced() == announced * 2, "data teams see the same bytes again"
+
+
+async def test_a_crash_between_the_tables_heals_by_replay(world: World) -> None:
+    record = world.view()
+    world.store.crash_at = "between the tables"
+    with pytest.raises(Crash):
+        await world.worker().handle(world.log)
+    assert await world.feature("viewCount5m") == 1
+    assert await world.timeline() == []
+    await world.worker().handle(world.log)
+    assert await world.feature("viewCount5m") == 1
+    assert await world.timeline() == [record.value]
+
+
+async def test_a_replay_in_other_batches_ends_in_the_same_versions(world: World) -> None:
+    for _ in range(9):
+        world.view()
+    await world.worker().handle(world.log)
+    whole = await world.state()
+    other = World(log=world.log)
+    worker = other.worker()
+    for record in other.log:
+        await worker.handle([record])
+    assert await other.state() == whole
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_crashes_at_any_moment_lose_nothing_and_count_nothing_twice(seed: int) -> None:
+    world = shop(seed)
+    await fold_all(world, random.Random(seed), crashes=6)
+    await check(world)
+
+
+# --- negative controls: without its guards the fold fails the very same check
+
+
+class WithoutDuplicateGuard(Folder):
+    """Takes every id for a new one."""
+
+    def fold(self, state: UserState, event: Event, position: Position, append_ms: int) -> Outcome:
+        state.duplicates = DuplicateWindow()
+        return super().fold(state, event, position, append_ms)
+
+
+class WithoutReplayGuard(Folder):
+    """Does not know how far the state has come."""
+
+    def fold(self, state: UserState, event: Event, position: Position, append_ms: int) -> Outcome:
+        state.position = None
+        return super().fold(state, event, position, append_ms)
+
+
+async def test_without_the_duplicate_guard_the_check_fails() -> None:
+    world = shop(seed=0)
+    world.folder = WithoutDuplicateGuard(CATALOGUE)
+    await fold_all(world, random.Random(0), crashes=0)
+    with pytest.raises(AssertionError):
+        await check(world)
+
+
+async def test_without_the_replay_guard_the_check_fails() -> None:
+    world = shop(seed=0)
+    world.folder = WithoutReplayGuard(CATALOGUE)
+    await fold_all(world, random.Random(0), crashes=6)
+    with pytest.raises(AssertionError):
+        await check(world)
+
+
+async def test_with_the_acknowledgement_before_the_write_the_check_fails() -> None:
+    world = shop(seed=0)
+    await fold_all(world, random.Random(0), crashes=6, acknowledge_first=True)
+    with pytest.raises(AssertionError):
+        await check(world)
+
+
+def shop(seed: int, users: int = 4) -> World:
+    """A log of 300 views of a few users; every tenth is a duplicate of an earlier one, some are poison."""
+    chance = random.Random(seed)
+    world = World()
+    for index in range(300):
+        if index % 10 == 9:
+            earlier = chance.choice([record for record in world.log if record.value != b"poison"])
+            world.append(earlier.value, (earlier.key or b"").decode())
+        elif index % 50 == 7:
+            world.append(b"poison")
+        else:
+            world.view(f"user-{chance.randrange(users)}", str(uuid.UUID(int=chance.getrandbits(128))))
+    return world
+
+
+async def fold_all(world: World, chance: random.Random, *, crashes: int, acknowledge_first: bool = False) -> None:
+    """Fold the log in batches of random size; a crash loses what is in memory and goes on at what is acknowledged."""
+    kinds: tuple[Moment, ...] = ("before the write", "between the tables", "after the write")
+    moments = list(kinds) * (crashes // len(kinds))
+    chance.shuffle(moments)
+    worker, acknowledged, batches = world.worker(), 0, 0
+    while acknowledged < len(world.log):
+        batch = world.log[acknowledged : acknowledged + chance.randint(1, 40)]
+        batches += 1
+        world.store.crash_at = moments.pop() if moments and batches % 2 else None
+        if acknowledge_first:
+            acknowledged += len(batch)
+        try:
+            await worker.handle(batch)
+        except Crash:
+            worker = world.worker()
+        else:
+            acknowledged += 0 if acknowledge_first else len(batch)
+    assert not moments, "every crash has happened"
+
+
+async def check(world: World) -> None:
+    """Compare every user's rows with a fold of the log that shares no code with the product."""
+    first: dict[str, dict[str, bytes]] = defaultdict(dict)
+    duplicates: dict[str, int] = defaultdict(int)
+    poison = 0
+    for record in world.log:
+        assert record.value is not None
+        if record.value == b"poison":
+            poison += 1
+            continue
+        event = json.loads(record.value)
+        if event["eventId"] in first[event["userId"]]:
+            duplicates[event["userId"]] += 1
+        first[event["userId"]].setdefault(event["eventId"], record.value)
+    assert sum(duplicates.values()) == 30
+    for user_id, events in first.items():
+        state = await world.state(user_id)
+        values = {feature.name: feature.value for feature in derive(CATALOGUE, state, state.append_ms)}
+        newest_first = sorted((json.loads(value) for value in events.values()), key=lambda each: -each["eventTime"])
+        assert values["viewCount1h"] == values["viewCount7d"] == len(events)
+        assert values["recentItems"] == [event["itemId"] for event in newest_first[:20]]
+        assert (values["firstSeenAt"], values["lastSeenAt"]) == (
+            newest_first[-1]["eventTime"],
+            newest_first[0]["eventTime"],
+        )
+        assert state.duplicate_events == duplicates[user_id]
+        assert [json.loads(payload) for payload in await world.timeline(user_id)] == newest_first
+    assert len(set(world.letters())) == 1
+    assert len(world.letters()) >= poison, "a crash may repeat a letter, never lose one"
