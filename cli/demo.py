@@ -30,6 +30,7 @@ Report = Callable[[str], None]
 _LINES_EVERY_SECONDS: Final = 2.0
 _FRAMES_EVERY_SECONDS: Final = 0.25
 _WATCHED_USERS: Final = 3
+_PROBES_PER_SECOND: Final = 25
 _SHOWN_MISMATCHES: Final = 10
 
 
@@ -93,7 +94,7 @@ async def _run(system: System, shape: Shape, report: Report) -> Outcome:
     async with Client(system.api.url) as client:
         progress = Progress(books, planned=shape.events, watched=dict.fromkeys(_busiest(requests)))
         showing = asyncio.create_task(_show(client, progress, report))
-        seconds = await Driver(client, books).run(requests)
+        seconds = await Driver(client, books, probes_per_second=_PROBES_PER_SECOND).run(requests)
         progress.sending_seconds = seconds
         mismatches = await verify(client, books, progress.note_verified)
         showing.cancel()

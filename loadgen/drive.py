@@ -56,7 +56,7 @@ class Books:
 class Driver:
     """Drives one run through `client`."""
 
-    def __init__(self, client: Client, books: Books, *, probes_per_second: float = 50.0) -> None:
+    def __init__(self, client: Client, books: Books, *, probes_per_second: float) -> None:
         self._client = client
         self._books = books
         self._probe_seconds = 1 / probes_per_second

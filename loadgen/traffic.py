@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 Mutation = Literal["trackEvents", "trackEventsJson"]
 
-MOST_EVENTS_PER_REQUEST: Final = 5
+EVENTS_PER_REQUEST: Final = (1, 15)  # what an app's SDK gathers between two flushes
 _USERS_PER_EVENT: Final = 1 / 20
 _ITEMS: Final = 2_000
 _USER_SKEW: Final = 0.8
@@ -29,15 +29,15 @@ _TERMS: Final = ("red shoes", "rain jacket", "garden chair", "desk lamp", "headp
 # What a visitor does next, and with what weight.
 _NEXT: Final[dict[str, tuple[tuple[str, ...], tuple[float, ...]]]] = {
     "start": (("view_item_list", "search", "view_item", "sign_up"), (5, 3, 2, 0.2)),
-    "search": (("view_item_list", "search", "end"), (8, 1, 1)),
-    "view_item_list": (("select_item", "view_item_list", "search", "end"), (6, 2, 1, 1)),
+    "search": (("view_item_list", "search", "end"), (8, 1, 0.5)),
+    "view_item_list": (("select_item", "view_item_list", "search", "end"), (6, 2, 1, 0.5)),
     "select_item": (("view_item",), (1,)),
-    "view_item": (("view_item", "add_to_cart", "view_item_list", "share", "end"), (3, 2, 3, 0.3, 2)),
-    "add_to_cart": (("begin_checkout", "view_item", "remove_from_cart", "end"), (3, 4, 1, 1)),
-    "remove_from_cart": (("view_item", "end"), (1, 1)),
+    "view_item": (("view_item", "add_to_cart", "view_item_list", "share", "end"), (3, 2, 3, 0.3, 0.7)),
+    "add_to_cart": (("begin_checkout", "view_item", "remove_from_cart", "end"), (2, 6, 1, 0.3)),
+    "remove_from_cart": (("view_item", "end"), (5, 1)),
     "begin_checkout": (("purchase", "end"), (3, 1)),
     "purchase": (("end", "view_item_list"), (3, 1)),
-    "share": (("view_item", "end"), (2, 1)),
+    "share": (("view_item", "end"), (4, 1)),
     "sign_up": (("view_item_list",), (1,)),
 }
 
@@ -118,7 +118,7 @@ def _sessions(random_: random.Random, shape: Shape, fit: int, run: str) -> Itera
         steps = [_event(random_, kind, user_id, items) for kind in _walk(random_)][: fit - made]
         made += len(steps)
         while steps:
-            count = random_.randint(1, MOST_EVENTS_PER_REQUEST)
+            count = random_.randint(*EVENTS_PER_REQUEST)
             mutation: Mutation = random_.choice(("trackEvents", "trackEventsJson"))
             events = [PlannedEvent(fields, at_ms - len(steps[:count]) + n) for n, fields in enumerate(steps[:count])]
             yield Request(at_ms, user_id, events, mutation)
@@ -179,10 +179,13 @@ def _make_times_unique(requests: Sequence[Request]) -> None:
 
 
 def _resent(random_: random.Random, requests: Sequence[Request], count: int) -> Iterator[Request]:
-    """Requests that send `count` events for the second time, a little later."""
-    events = [(request, event) for request in requests for event in request.events]
-    for request, event in random_.sample(events, count):
-        yield Request(request.due_ms + random_.randint(*_RESEND_AFTER_MS), request.user_id, [event], request.mutation)
+    """Requests that are sent again a little later, as by a client that missed the answer: `count` events in all."""
+    for request in random_.sample(requests, len(requests)):
+        if count == 0:
+            return
+        events = request.events[:count]
+        count -= len(events)
+        yield Request(request.due_ms + random_.randint(*_RESEND_AFTER_MS), request.user_id, events, request.mutation)
 
 
 # Each leaves an event that both mutations reject alone; the key is the code that must come back.
@@ -200,7 +203,7 @@ def _spoil(random_: random.Random, chosen: Sequence[Request]) -> None:
     """Put an invalid event between the fit ones of each chosen request."""
     for request in chosen:
         code = random_.choice(list(_FAULTS))
-        model = request.events[0]
+        model = next(event for event in request.events if event.fault is None)
         fields = {**model.fields, "eventId": str(uuid.UUID(int=random_.getrandbits(128), version=4)), **_FAULTS[code]}
         at_ms = model.occurred_ms + _FAULT_SHIFT_MS.get(code, 0)
         request.events.insert(random_.randint(0, len(request.events)), PlannedEvent(fields, at_ms, fault=code))

@@ -14,6 +14,9 @@ from runtime.settings import LogSettings
 # They build records for each message even if those are dropped later, or report what we report ourselves.
 _QUIET: Final = ("aiokafka", "asyncio", "cassandra", "faust", "mode", "uvicorn.access")
 
+# Passes on what a server of stock settings says of every batch above 5 KiB; ours are bounded on purpose.
+_SILENT: Final = ("cassandra.protocol",)
+
 # While Kafka is away aiokafka repeats itself some 25 times a second.
 _REPEAT_SECONDS: Final = 10.0
 
@@ -66,6 +69,8 @@ def configure(settings: LogSettings) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _render(json_lines: bool) -> list[structlog.types.Processor]:

@@ -20,8 +20,16 @@ _RACK: Final = "rack1"
 # an fsync that the writes of one window share.
 _COMMIT_LOG: Final = {"commitlog_sync": "group", "commitlog_sync_group_window": "2ms"}
 
+# Batches hold rows of many users that share their replicas, up to what a stock server takes; it would log each of them.
+_BATCHES: Final = {
+    "batch_size_warn_threshold": "50KiB",
+    "batch_size_fail_threshold": "50KiB",
+    "unlogged_batch_across_partitions_warn_threshold": 1000,
+}
+
 _SETTINGS: Final = {
     **_COMMIT_LOG,
+    **_BATCHES,
     "partitioner": "org.apache.cassandra.dht.Murmur3Partitioner",
     "num_tokens": 16,
     "auto_bootstrap": False,
