@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from starlette.applications import Starlette
-
 from cli import checks, serving
 from features import load_catalogue
 from graphql_api.app import create_app
@@ -31,7 +29,7 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> int:
     readiness = Readiness({"kafka": checks.kafka(producer), "cassandra": deployment, "lifecycle": checks.running(stop)})
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: object) -> AsyncIterator[None]:
         await store.start()
         await producer.start()
         await readiness.start()

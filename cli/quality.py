@@ -14,7 +14,7 @@ CHECKS: Final = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
     ("mypy", "."),
-    ("lint-imports",),
+    ("lint-imports", "--no-logo"),
     ("deptry", "."),
 )
 

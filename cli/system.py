@@ -13,7 +13,7 @@ from typing import Final
 
 from cli.errors import NOT_READY, CommandFailed
 from cli.migrate import migrate
-from runtime.settings import Settings
+from runtime.settings import Settings, as_environment
 from stack import ProcessSpec, Role, RunningProcess, Stack, StackConfig
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -149,13 +149,8 @@ def on_local_stack(settings: Settings) -> Settings:
 
 
 def _environment(settings: Settings, service: Service) -> dict[str, str]:
-    """What the process needs to know beyond the environment that it inherits."""
-    return {
-        "HEADRACE_KAFKA__BOOTSTRAP_SERVERS": settings.kafka.bootstrap_servers,
-        "HEADRACE_CASSANDRA__CONTACT_POINTS": '["127.0.0.1"]',
-        "HEADRACE_CASSANDRA__PORT": str(settings.cassandra.port),
-        f"HEADRACE_{service.role.upper()}__PORT": str(service.port),
-    }
+    """The settings of this process for another one, which listens on its own port."""
+    return {**as_environment(settings), f"HEADRACE_{service.role.upper()}__PORT": str(service.port)}
 
 
 def _stack_config(settings: Settings) -> StackConfig:

@@ -23,7 +23,7 @@ _FRESH: Final = (
 )
 _USER: Final = (
     "query User($id: ID!, $after: String, $cursor: String) { user(id: $id, after: $after, deadlineMs: 10000) "
-    "{ fresh featureValues { name value asOf } timeline(first: 500, after: $cursor) "
+    "{ fresh featureValues { name value asOf duplicateEvents } timeline(first: 500, after: $cursor) "
     "{ edges { node { eventId } } pageInfo { hasNextPage endCursor } } } }"
 )
 _FEATURES: Final = "query Features($id: ID!) { user(id: $id) { featureValues { name value } } }"
@@ -47,11 +47,15 @@ class Tracked:
 
 @dataclass(frozen=True, slots=True)
 class ServedUser:
-    """A user as served: feature values as JSON, derived at `as_of_ms`, and the event ids of the timeline."""
+    """A user as served: feature values as JSON, derived at `as_of_ms`, and the event ids of the timeline.
+
+    `duplicate_events` came again and were not counted.
+    """
 
     fresh: bool
     values: dict[str, Any]
     as_of_ms: int
+    duplicate_events: int
     timeline: list[str]
 
 
@@ -103,6 +107,7 @@ class Client:
             user["fresh"],
             {each["name"]: each["value"] for each in values},
             round(as_of.timestamp() * 1000),
+            values[0]["duplicateEvents"],
             timeline,
         )
 

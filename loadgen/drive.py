@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -36,6 +36,8 @@ class Books:
     accepted_events: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     receipts: dict[str, str] = field(default_factory=dict)
     """Each user's receipt that lies farthest in the log."""
+    retried_events: Counter[str] = field(default_factory=Counter)
+    """Per user, how often an event was sent again because its outcome was unknown."""
     known_ids: set[str] = field(default_factory=set)
 
     def accept(self, user_id: str, event: dict[str, Any]) -> None:
@@ -88,6 +90,7 @@ class Driver:
                 self._books.surprises.append(f"{len(left)} events of {request.user_id} never got a verdict")
                 return
             self._books.retried += len(left)
+            self._books.retried_events[request.user_id] += len(left)
             await asyncio.sleep(_RETRY_SECONDS)
         if tracked.receipt is not None:
             self._books.keep_receipt(request.user_id, tracked.receipt)

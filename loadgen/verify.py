@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from loadgen.client import Client, ServedUser
 from loadgen.drive import Books
@@ -26,7 +26,7 @@ async def verify(client: Client, books: Books, progress: Callable[[int, int], No
         nonlocal done
         for user_id in waiting:
             served = await client.user(user_id, books.receipts.get(user_id))
-            mismatches.extend(compare(user_id, books.accepted_events[user_id], served))
+            mismatches.extend(compare(user_id, books, served))
             done += 1
             progress(done, total)
 
@@ -36,8 +36,9 @@ async def verify(client: Client, books: Books, progress: Callable[[int, int], No
     return mismatches
 
 
-def compare(user_id: str, events: list[dict[str, Any]], served: ServedUser) -> list[str]:
-    """What differs for one user, a line each: features, and the timeline as a multiset of event ids."""
+def compare(user_id: str, books: Books, served: ServedUser) -> list[str]:
+    """What differs for one user, a line each: features, the count of duplicates, the timeline's event ids."""
+    events = books.accepted_events[user_id]
     found = [] if served.fresh else ["not fresh in time"]
     expected = expected_features(events, served.as_of_ms)
     found += [f"{name} is served and not known to the verifier" for name in served.values.keys() - expected.keys()]
@@ -45,6 +46,10 @@ def compare(user_id: str, events: list[dict[str, Any]], served: ServedUser) -> l
     found += differences(expected, comparable)
     sent_ids = Counter({event["eventId"]: 1 for event in events})
     served_ids = Counter(served.timeline)
+    # An event of unknown outcome that was sent again may be in the log once or twice.
+    again = len(events) - len(sent_ids)
+    if not again <= served.duplicate_events <= again + books.retried_events[user_id]:
+        found.append(f"{served.duplicate_events} duplicates were seen, {again} were sent")
     if missing := sent_ids - served_ids:
         found.append(f"timeline: {len(missing)} events are missing, such as {min(missing)}")
     if extra := served_ids - sent_ids:

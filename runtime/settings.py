@@ -3,10 +3,16 @@
 Environment: prefix `HEADRACE_`, `__` between levels. Precedence: flag > environment > `.env` > default.
 """
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX: Final = "HEADRACE_"
+NESTED: Final = "__"
 
 
 class KafkaSettings(BaseModel):
@@ -84,7 +90,7 @@ class Settings(BaseSettings):
     """The whole tree."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HEADRACE_", env_nested_delimiter="__", env_file=".env", extra="forbid", frozen=True
+        env_prefix=PREFIX, env_nested_delimiter=NESTED, env_file=".env", extra="forbid", frozen=True
     )
 
     kafka: KafkaSettings = KafkaSettings()  # type: ignore[call-arg]  # every field has a default
@@ -94,3 +100,19 @@ class Settings(BaseSettings):
     features: FeatureSettings = FeatureSettings()  # type: ignore[call-arg]
     stack: StackSettings = StackSettings()  # type: ignore[call-arg]
     log: LogSettings = LogSettings()  # type: ignore[call-arg]
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The variables that give another process the same settings."""
+    return dict(_variables(PREFIX, settings.model_dump(mode="json", exclude_defaults=True)))
+
+
+def _variables(prefix: str, tree: Mapping[str, object]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name, value in tree.items():
+        variable = prefix + name.upper()
+        if isinstance(value, Mapping):
+            found += _variables(variable + NESTED, value)
+        else:
+            found.append((variable, value if isinstance(value, str) else json.dumps(value)))
+    return found
