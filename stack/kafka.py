@@ -123,7 +123,7 @@ class Kafka:
         """The cluster's uuid, made up once and kept beside the data of all its brokers."""
         path = self._config.data_dir / "kafka-cluster-id"
         if not path.exists() or not path.read_text():
-            path.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+            path.write_text(new_cluster_id())
         return path.read_text()
 
     def _write_properties(self, file: str, log_dir: Path) -> Path:
@@ -143,6 +143,14 @@ class Kafka:
         path = self._home / file
         path.write_text("".join(f"{key}={value}\n" for key, value in {**own, **_SETTINGS}.items()))
         return path
+
+
+def new_cluster_id() -> str:
+    """A random uuid in base64, as Kafka writes it; its tools take one that begins with a dash for an option."""
+    while True:
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not cluster_id.startswith("-"):
+            return cluster_id
 
 
 def _logging_options() -> list[str]:

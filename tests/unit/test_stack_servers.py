@@ -10,6 +10,7 @@ from stack import DiskFull, ServerDied, Stack, StackConfig, StackError, logs
 from stack.cassandra import Cassandra
 from stack.exclusive import exclusive
 from stack.jars import JarFolder
+from stack.kafka import new_cluster_id
 from stack.launcher import silent
 
 GIB = 2**30
@@ -85,3 +86,7 @@ def test_cassandra_acknowledges_only_what_is_on_the_disk(tmp_path: Path) -> None
     assert settings["native_transport_port"] == 23456
     assert settings["rpc_address"] == settings["listen_address"] == "127.0.0.1"
     assert dict(zip(spec.ports, spec.port_settings, strict=True))[23456] == "cassandra_port"
+
+
+def test_a_cluster_id_is_never_taken_for_an_option() -> None:
+    assert not any(new_cluster_id().startswith("-") for _ in range(2_000))
