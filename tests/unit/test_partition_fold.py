@@ -49,6 +49,11 @@ class CrashingStore(MemoryUserStore):
         self.refused = asyncio.Event()
         self.written = asyncio.Event()
         self.rows_written: list[TimelineRow] = []
+        self.loads: list[list[str]] = []
+
+    async def load_states(self, user_ids: Sequence[str]) -> dict[str, bytes]:
+        self.loads.append(list(user_ids))
+        return await super().load_states(user_ids)
 
     async def write(self, states: Sequence[StateRow], events: Sequence[TimelineRow]) -> None:
         moment, self.crash_at = self.crash_at, None
@@ -259,6 +264,14 @@ async def test_an_event_sent_twice_counts_once(world: World, batches: int) -> No
     assert (await world.state()).position == Position(1, PARTITION, 1), "a receipt of the second one is answered"
 
 
+async def test_an_id_means_the_same_in_capitals(world: World) -> None:
+    """Or a resent event would have a second line in the timeline once its id is out of the duplicate guard."""
+    world.view(event_id="0199AAAA-0000-7000-8000-000000000001")
+    await world.worker().handle(world.log)
+    [row] = world.store.rows_written
+    assert row.event_id == "0199aaaa-0000-7000-8000-000000000001"
+
+
 async def test_the_same_id_of_another_user_is_another_event(world: World) -> None:
     event_id = str(uuid.uuid4())
     world.view("user-1", event_id)
@@ -339,6 +352,24 @@ async def test_the_size_of_the_cache_changes_no_result(cached_users: int) -> Non
     world.cached_users = cached_users
     await fold_all(world, random.Random(1), crashes=0)
     await check(world)
+
+
+async def test_the_users_not_seen_for_longest_are_forgotten_first(world: World) -> None:
+    world.cached_users = 2
+    worker = world.worker()
+    for user_id in ("user-1", "user-2", "user-1", "user-3", "user-1", "user-2"):
+        await worker.handle([world.view(user_id)])
+    assert world.store.loads == [["user-1"], ["user-2"], ["user-3"], ["user-2"]]
+    assert [await world.feature("viewCount5m", f"user-{number}") for number in (1, 2, 3)] == [3, 2, 1]
+
+
+async def test_the_states_of_a_batch_are_loaded_together_and_once(world: World) -> None:
+    for index in range(9):
+        world.view(f"user-{index % 3}")
+    worker = world.worker()
+    await worker.handle(world.log)
+    await worker.handle([world.view("user-0")])
+    assert world.store.loads == [["user-0", "user-1", "user-2"]]
 
 
 # --- replays
