@@ -46,7 +46,7 @@ class Outcome:
     @property
     def ok(self) -> bool:
         """Nothing accepted is missing, nothing counts twice, no feature differs, and every verdict was as planned."""
-        return not self.mismatches and not self.books.surprises
+        return not (self.mismatches or self.books.surprises or self.books.stale)
 
     def summary(self) -> dict[str, object]:
         """As printed by `--json`."""
@@ -132,7 +132,7 @@ async def _look_at_watched(client: Client, progress: Progress) -> None:
 def _print(outcome: Outcome, *, as_json: bool, report: Report) -> None:
     for mismatch in outcome.mismatches[:_SHOWN_MISMATCHES]:
         report(f"MISMATCH {mismatch}")
-    for surprise in outcome.books.surprises[:_SHOWN_MISMATCHES]:
+    for surprise in [*outcome.books.surprises, *outcome.books.stale][:_SHOWN_MISMATCHES]:
         report(f"SURPRISE {surprise}")
     summary = outcome.summary()
     if as_json:

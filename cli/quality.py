@@ -9,7 +9,7 @@ from typing import Final
 
 from cli.system import ROOT
 
-_BIN: Final = Path(sys.executable).parent
+BIN: Final = Path(sys.executable).parent
 CHECKS: Final = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -24,7 +24,7 @@ def check() -> bool:
     passed = True
     for command in CHECKS:
         print(f"headrace: {' '.join(command)}", file=sys.stderr, flush=True)
-        result = subprocess.run([_BIN / command[0], *command[1:]], cwd=ROOT, check=False)
+        result = subprocess.run([BIN / command[0], *command[1:]], cwd=ROOT, check=False)
         passed = passed and result.returncode == 0
     return passed
 

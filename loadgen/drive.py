@@ -31,6 +31,8 @@ class Books:
     duplicates_sent: int = 0
     surprises: list[str] = field(default_factory=list)
     """Verdicts that the plan did not expect, and events that never got one."""
+    stale: list[str] = field(default_factory=list)
+    """Reads that did not show an answered mutation in time."""
     freshness_ms: list[float] = field(default_factory=list)
     """From a mutation's answer until a read showed its events."""
     accepted_events: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
@@ -132,4 +134,4 @@ class Driver:
         if fresh:
             self._books.freshness_ms.append((time.monotonic() - now) * 1000)
         else:
-            self._books.surprises.append(f"{user_id}: not readable in time")
+            self._books.stale.append(f"{user_id}: not readable in time")

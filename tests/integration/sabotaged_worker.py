@@ -1,0 +1,74 @@
+"""A worker with one guarantee removed, so that the tests of the guarantees can be seen to fail.
+
+The first argument says what is done to it:
+
+    slow-store             nothing is removed, but every write takes a while: the control of the controls
+    no-duplicate-guard     every event id is taken for new
+    no-replay-guard        records that a row holds already are folded again
+    acknowledge-first      deliveries are acknowledged before they are handled
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from cli import worker
+from features.duplicates import DuplicateWindow
+from runtime.settings import Settings
+from schemas.receipts import Position
+from storage import CassandraUserStore, StateRow, TimelineRow
+from streams.lane import Lane
+
+_WRITE_SECONDS = 0.7  # longer than the interval between two commits
+
+
+def slow_store() -> None:
+    write = CassandraUserStore.write
+
+    async def slow_write(self: CassandraUserStore, states: Sequence[StateRow], events: Sequence[TimelineRow]) -> None:
+        await asyncio.sleep(_WRITE_SECONDS)
+        await write(self, states, events)
+
+    CassandraUserStore.write = slow_write  # type: ignore[method-assign]
+
+
+def no_duplicate_guard() -> None:
+    def admit(self: DuplicateWindow, key: int, offset: int, append_ms: int) -> bool:
+        self.offsets[key] = offset
+        return True
+
+    DuplicateWindow.admit = admit  # type: ignore[method-assign]
+
+
+def no_replay_guard() -> None:
+    Position.reached_by = lambda self, other: False  # type: ignore[method-assign]
+
+
+def acknowledge_first() -> None:
+    slow_store()
+    take = Lane._take
+
+    def take_and_acknowledge(self: Lane) -> list[object]:
+        deliveries = take(self)
+        for delivery in deliveries:
+            delivery.acknowledge()
+        return deliveries  # type: ignore[return-value]
+
+    Lane._take = take_and_acknowledge  # type: ignore[assignment,method-assign]
+
+
+SABOTAGE = {
+    "slow-store": slow_store,
+    "no-duplicate-guard": no_duplicate_guard,
+    "no-replay-guard": no_replay_guard,
+    "acknowledge-first": acknowledge_first,
+}
+
+if __name__ == "__main__":
+    SABOTAGE[sys.argv[1]]()
+    sys.exit(worker.run(Settings()))

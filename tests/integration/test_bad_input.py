@@ -1,0 +1,154 @@
+"""What clients get wrong, sent over HTTP to the running API: a clear answer, never a 500, and no harm to neighbours."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.integration.world import World
+
+PAYLOAD = "{ acceptedCount rejected { index eventId code message path } retry { index } }"
+TYPED = f"mutation($input: TrackEventsInput!) {{ trackEvents(input: $input) {PAYLOAD} }}"
+JSON = f"mutation($events: [JSON!]!) {{ trackEventsJson(events: $events) {PAYLOAD} }}"
+MUTATIONS = pytest.mark.parametrize("mutation", ["trackEvents", "trackEventsJson"])
+
+
+def fit(**fields: Any) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat()
+    return {"eventId": str(uuid.uuid4()), "type": "view_item", "userId": "bad-input", "occurredAt": now, **fields}
+
+
+def moment(**ago: float) -> str:
+    return (datetime.now(UTC) - timedelta(**ago)).isoformat()
+
+
+async def track(world: World, mutation: str, events: list[Any]) -> dict[str, Any]:
+    """The answer; fails on any HTTP status but 200."""
+    if mutation == "trackEvents":
+        body = {"query": TYPED, "variables": {"input": {"events": events}}}
+    else:
+        body = {"query": JSON, "variables": {"events": events}}
+    async with world.http.post(f"{world.api.url}/graphql", json=body) as response:
+        assert response.status == 200, await response.text()
+        answer: dict[str, Any] = await response.json()
+        return answer
+
+
+REJECTED = {
+    "no-uuid": (lambda: fit(eventId="42"), "INVALID_TYPE", "eventId"),
+    "future": (lambda: fit(occurredAt=moment(minutes=-10)), "IN_THE_FUTURE", "occurredAt"),
+    "too-old": (lambda: fit(occurredAt=moment(days=31)), "TOO_OLD", "occurredAt"),
+    "unknown-type": (lambda: fit(type="veiw_item"), "UNKNOWN_EVENT_TYPE", "type"),
+    "empty-user": (lambda: fit(userId=""), "VALUE_OUT_OF_RANGE", "userId"),
+    "too-large": (lambda: fit(properties={"text": "x" * 70_000}), "TOO_LARGE", ""),
+}
+COERCED = {
+    "unknown-field": (lambda: fit(colour="red"), "INVALID_TYPE", "colour"),
+    "wrong-type": (lambda: fit(value="12"), "INVALID_TYPE", "value"),
+    "missing-user": (
+        lambda: {name: value for name, value in fit().items() if name != "userId"},
+        "MISSING_FIELD",
+        "userId",
+    ),
+}
+
+
+@MUTATIONS
+@pytest.mark.parametrize("case", REJECTED)
+async def test_a_bad_event_is_rejected_alone(served: World, mutation: str, case: str) -> None:
+    bad, code, path = REJECTED[case]
+    payload = (await track(served, mutation, [fit(), bad(), fit()]))["data"][mutation]
+    assert payload["acceptedCount"] == 2
+    assert [(entry["index"], entry["code"], entry["path"]) for entry in payload["rejected"]] == [(1, code, path)]
+    assert payload["rejected"][0]["message"]
+
+
+@pytest.mark.parametrize("case", COERCED)
+async def test_what_graphql_cannot_coerce_fails_the_typed_request_and_names_the_event(served: World, case: str) -> None:
+    bad, _, path = COERCED[case]
+    answer = await track(served, "trackEvents", [fit(), bad(), fit()])
+    assert answer.get("data") is None
+    [error] = answer["errors"]
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert error["extensions"]["path"].startswith("input.events[1]")
+    assert path in error["message"]
+
+
+@pytest.mark.parametrize("case", COERCED)
+async def test_what_graphql_cannot_coerce_is_a_rejection_in_the_json_mutation(served: World, case: str) -> None:
+    bad, code, path = COERCED[case]
+    payload = (await track(served, "trackEventsJson", [fit(), bad(), fit()]))["data"]["trackEventsJson"]
+    assert payload["acceptedCount"] == 2
+    [entry] = payload["rejected"]
+    assert (entry["index"], entry["code"]) == (1, code)
+    assert path in entry["message"] or path == entry["path"]
+
+
+@MUTATIONS
+async def test_1001_events_are_refused_whole_with_the_limit(served: World, mutation: str) -> None:
+    answer = await track(served, mutation, [fit() for _ in range(1_001)])
+    [error] = answer["errors"]
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert "1000" in error["message"]
+
+
+@MUTATIONS
+async def test_1000_events_are_accepted(served: World, mutation: str) -> None:
+    payload = (await track(served, mutation, [fit() for _ in range(1_000)]))["data"][mutation]
+    assert payload["acceptedCount"] == 1_000
+
+
+BODIES = {
+    "2-mib": (json.dumps({"query": JSON, "variables": {"events": ["x" * (2 << 20)]}}).encode(), 413, "BAD_USER_INPUT"),
+    "deep-brackets": (b"[" * 100_000, 400, "GRAPHQL_PARSE_FAILED"),
+    "deep-query": (json.dumps({"query": "{" + "a{" * 100_000}).encode(), 200, "GRAPHQL_PARSE_FAILED"),
+    "true": (b"true", 400, "BAD_USER_INPUT"),
+    "invalid-utf8": (b'{"query": "\xff\xfe"}', 400, "GRAPHQL_PARSE_FAILED"),
+    "empty": (b"", 400, "GRAPHQL_PARSE_FAILED"),
+}
+
+
+@pytest.mark.parametrize("case", BODIES)
+async def test_a_bad_body_is_refused_with_a_reason(served: World, case: str) -> None:
+    body, status, code = BODIES[case]
+    headers = {"Content-Type": "application/json"}
+    async with served.http.post(f"{served.api.url}/graphql", data=body, headers=headers) as response:
+        answer = await response.json()
+        assert response.status == status, answer
+    [error] = answer["errors"]
+    assert error["extensions"]["code"] == code
+    assert error["extensions"]["traceId"]
+
+
+async def test_deep_nesting_inside_a_json_event_is_a_rejection_of_that_event(served: World) -> None:
+    deep: Any = []
+    for _ in range(400):
+        deep = [deep]
+    payload = (await track(served, "trackEventsJson", [fit(), fit(properties=deep), fit()]))["data"]["trackEventsJson"]
+    assert payload["acceptedCount"] == 2
+    assert [entry["code"] for entry in payload["rejected"]] == ["TOO_LARGE"]
+
+
+async def test_after_all_of_it_the_api_is_ready_and_has_logged_no_failure(served: World) -> None:
+    ready, _ = await served.readyz(served.api)
+    assert ready
+    log = served.system.stack.keeper.log_path(served.api.name).read_text()
+    assert "request failed" not in log
+
+
+async def test_a_chunked_body_above_the_limit_is_refused_while_it_streams(served: World) -> None:
+    async def chunks() -> Any:
+        for _ in range(40):
+            yield b"x" * 65_536
+
+    headers = {"Content-Type": "application/json"}
+    try:
+        async with served.http.post(f"{served.api.url}/graphql", data=chunks(), headers=headers) as response:
+            assert response.status == 413
+    except aiohttp.ClientConnectionError:
+        pass  # the server hung up in the middle of the body, which is as good

@@ -1,0 +1,106 @@
+"""Kafka or Cassandra is away: wait, say so, lose nothing, and go on without being restarted."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from loadgen.client import Client
+from loadgen.drive import Books
+from loadgen.traffic import Shape
+from tests.integration.world import World, committed, until
+
+OUTAGE = Shape(events=8_000, rate=500, seed=21)
+CASSANDRA_AWAY_SECONDS = 15
+KAFKA_AWAY_SECONDS = 10
+MIB = 1 << 20
+
+
+async def test_while_cassandra_is_away_nothing_is_acknowledged_and_then_it_catches_up(world: World) -> None:
+    stack, bootstrap = world.system.stack, world.system.settings.kafka.bootstrap_servers
+    await world.start(world.api, world.worker)
+    traffic = await world.drive(OUTAGE)
+    await traffic.sent(1_000)
+    try:
+        await asyncio.to_thread(stack.stop, "cassandra", kill=True)
+        await until(lambda: reason_given(world, "cassandra"), 30, "a /readyz that names Cassandra")
+        accepted, settled, rss = traffic.books.accepted, await committed(bootstrap), world.rss_bytes(world.worker)
+        answer = await world.graphql('{ user(id: "x") { features { viewCount1h { value } } } }')
+        assert answer["errors"][0]["extensions"]["code"] == "UPSTREAM_UNAVAILABLE"
+        for _ in range(CASSANDRA_AWAY_SECONDS):
+            await asyncio.sleep(1)  # the length of the outage is what is asked for
+            assert await committed(bootstrap) == settled
+            assert world.rss_bytes(world.worker) < rss + 48 * MIB
+        assert traffic.books.accepted > accepted, "the API must go on taking events"
+        assert await world.metric(world.worker, "headrace_store_retries_total") > 0
+    finally:
+        await asyncio.to_thread(stack.start, "cassandra")
+    books = await traffic.finished()
+    await until(lambda: both_ready(world), 60, "ready again")
+    assert await world.mismatches(books) == []
+    assert await committed(bootstrap) != settled
+
+
+async def test_while_kafka_is_away_events_are_to_be_retried_and_count_once_when_resent(world: World) -> None:
+    stack = world.system.stack
+    await world.start(world.api, world.worker)
+    events = [view(f"kafka-away-{uuid.uuid4()}") for _ in range(20)]
+    async with Client(world.api.url) as client:
+        before = await client.track("trackEvents", events[:10])
+        assert (before.accepted, before.retry) == (10, [])
+        try:
+            await asyncio.to_thread(stack.stop, "kafka", kill=True)
+            async with asyncio.timeout(KAFKA_AWAY_SECONDS):
+                during = await client.track("trackEvents", events)
+            assert (during.accepted, during.retry) == (0, list(range(20)))
+            await until(lambda: reason_given(world, "kafka"), 30, "a /readyz that names Kafka")
+            await asyncio.sleep(KAFKA_AWAY_SECONDS)
+        finally:
+            await asyncio.to_thread(stack.start, "kafka")
+        books = Books()
+        for event in events[:10]:
+            books.accept(event["userId"], event)
+        left = events
+        async with asyncio.timeout(60):
+            while left:
+                tracked = await client.track("trackEvents", left)
+                for index, event in enumerate(left):
+                    books.retried_events[event["userId"]] += 1  # each may be in the log or not
+                    if index not in tracked.retry:
+                        books.accept(event["userId"], event)
+                left = [left[index] for index in tracked.retry]
+        await until(lambda: all_counted(client, events), 60, "every event to be counted")
+        assert await world.mismatches(books) == []
+        values = [(await client.features(event["userId"]))["viewCount5m"] for event in events]
+        assert values == [1] * len(events)
+
+
+def view(user_id: str) -> dict[str, Any]:
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    return {
+        "eventId": str(uuid.uuid4()),
+        "type": "view_item",
+        "userId": user_id,
+        "itemId": "sku-1",
+        "category": "books",
+        "eventTime": now_ms,
+    }
+
+
+async def all_counted(client: Client, events: list[dict[str, Any]]) -> bool:
+    return all([(await client.features(event["userId"]))["viewCount24h"] >= 1 for event in events])
+
+
+async def reason_given(world: World, dependency: str) -> bool:
+    """Both the API and the worker say that they are not ready, and why."""
+    for service in (world.api, world.worker):
+        ready, checks = await world.readyz(service)
+        if ready or not checks or checks[dependency]["ok"] or not checks[dependency]["reason"]:
+            return False
+    return True
+
+
+async def both_ready(world: World) -> bool:
+    return all([(await world.readyz(service))[0] for service in (world.api, world.worker)])
