@@ -11,10 +11,11 @@ from storage import UserStore
 
 
 def kafka(producer: EventProducer) -> Check:
-    """The producer is connected and answered."""
+    """A broker answers, and what was sent is acknowledged."""
 
     async def check() -> str | None:
-        return None if producer.healthy else producer.last_error or "not connected yet"
+        await producer.ping()
+        return None if producer.healthy else producer.last_error or "sent events are not acknowledged"
 
     return check
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import uvicorn
 import uvloop
 
+# The driver's thread and Faust's must not wait 5 ms, Python's default, for an event loop that is busy.
+_SWITCH_SECONDS = 0.0005
 _GRACEFUL_SECONDS = 15  # longer than any request may take (see graphql_api.app)
 
 
@@ -40,6 +43,7 @@ class HttpServer(uvicorn.Server):
 
 def run(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:
     """Run `main` on uvloop, in every thread that makes a loop; its event is set on SIGTERM and SIGINT."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
     async def with_signals() -> int:

@@ -114,7 +114,7 @@ def _sessions(random_: random.Random, shape: Shape, fit: int, run: str) -> Itera
     made = 0
     while made < fit:
         user_id = f"{run}-u{users.rank(random_)}"
-        at_ms = random_.randrange(run_ms + 1)
+        at_ms = random_.randrange(run_ms)
         steps = [_event(random_, kind, user_id, items) for kind in _walk(random_)][: fit - made]
         made += len(steps)
         while steps:
@@ -123,7 +123,7 @@ def _sessions(random_: random.Random, shape: Shape, fit: int, run: str) -> Itera
             events = [PlannedEvent(fields, at_ms - len(steps[:count]) + n) for n, fields in enumerate(steps[:count])]
             yield Request(at_ms, user_id, events, mutation)
             steps = steps[count:]
-            at_ms = min(at_ms + random_.randint(20, 400), run_ms)
+            at_ms += random_.randint(20, 400)
 
 
 def _walk(random_: random.Random) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from aiokafka.partitioner import murmur2
 
-from runtime.producer import MAX_RECORD_BYTES, Headers, RecordTooLarge, SendFailed
+from runtime.producer import MAX_RECORD_BYTES, Headers, ProducerStopped, RecordTooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class MemoryProducer:
         """Nothing to connect to."""
 
     async def stop(self) -> None:
-        """Later sends, and those that wait, raise SendFailed."""
+        """Later sends, and those that wait, raise ProducerStopped."""
         self._stopped = True
         self._running.set()
 
@@ -72,7 +72,7 @@ class MemoryProducer:
             raise RecordTooLarge(f"larger than {MAX_RECORD_BYTES} bytes")
         await self._running.wait()
         if self._stopped:
-            raise SendFailed("the producer is stopped")
+            raise ProducerStopped("the producer is stopped")
         partition = self._partition(key)
         log = self.records[topic, partition]
         record = MemoryRecord(topic, partition, len(log), time.time_ns() // 1_000_000, key, value, tuple(headers))

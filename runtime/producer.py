@@ -1,8 +1,9 @@
 """The supervised Kafka producer: idempotent, acknowledged by all in-sync replicas, bounded, replaced when it wedges.
 
 ProducerError
-├── SendFailed        the record may or may not be in the log; retriable, duplicates are told apart by their ids
-└── RecordTooLarge    the record is not in the log and never will be
+├── SendFailed           the record may or may not be in the log; retriable, duplicates are told apart by their ids
+│   └── ProducerStopped  and this producer will not send it again
+└── RecordTooLarge       the record is not in the log and never will be
 """
 
 from __future__ import annotations
@@ -51,6 +52,12 @@ class SendFailed(ProducerError):
     retriable = True
 
 
+class ProducerStopped(SendFailed):
+    """The process is ending."""
+
+    retriable = False
+
+
 class RecordTooLarge(ProducerError, ValueError):
     """The record exceeds what the producer or the topic takes; nothing was written."""
 
@@ -77,6 +84,23 @@ class Producer(Protocol):
         Giving up waiting leaves the outcome unknown. Raises SendFailed (unknown too) and RecordTooLarge.
         """
         ...
+
+
+async def send_until_acknowledged(
+    producer: Producer, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()
+) -> None:
+    """Send a record again for as long as its outcome is unknown; it may be in the log twice.
+
+    Raises ProducerStopped and RecordTooLarge.
+    """
+    while True:
+        try:
+            await producer.send(topic, key, value, headers)
+            return
+        except SendFailed as error:
+            if not error.retriable:
+                raise
+            await asyncio.sleep(_RECONNECT_SECONDS[0])
 
 
 class EventProducer:
@@ -106,6 +130,13 @@ class EventProducer:
         """Why the last connection or producer was given up; None if none ever was."""
         return self._last_error
 
+    async def ping(self) -> None:
+        """Returns if a broker answers. Raises KafkaError or SendFailed, and waits where nothing answers at all."""
+        producer = self._producer
+        if producer is None:
+            raise SendFailed(self._last_error or "not connected yet")
+        await producer.client.fetch_all_metadata()
+
     async def start(self) -> None:
         """Returns at once; connects in the background and never stops trying."""
         self._supervisor = asyncio.create_task(self._supervise())
@@ -125,7 +156,7 @@ class EventProducer:
         self._connected.set()  # wakes senders that wait for a connection; they see that we stopped
         if producer is not None:
             await _close(producer)
-        self._fail_unanswered("the producer was stopped")
+        self._fail_unanswered(ProducerStopped("unknown outcome: the producer was stopped"))
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> RecordMetadata:
         """See Producer.send."""
@@ -150,7 +181,7 @@ class EventProducer:
         while True:
             await self._connected.wait()
             if self._stopped:
-                raise SendFailed("the producer is stopped")
+                raise ProducerStopped("the producer is stopped")
             producer = self._producer
             if producer is None:
                 continue
@@ -199,7 +230,7 @@ class EventProducer:
             log.warning("replacing the Kafka producer", reason=self._last_error)
             self._connected.clear()
             producer, self._producer = self._producer, None
-            self._fail_unanswered("the producer had to be replaced")
+            self._fail_unanswered(SendFailed("unknown outcome: the producer had to be replaced"))
             # In the background: closing waits for a broker that may be away.
             task = asyncio.create_task(_close(producer))
             closing.add(task)
@@ -241,10 +272,10 @@ class EventProducer:
                 self._last_error = f"no answer from Kafka for {_WEDGED_SECONDS:.0f} s"
                 return
 
-    def _fail_unanswered(self, reason: str) -> None:
+    def _fail_unanswered(self, error: SendFailed) -> None:
         for answer in self._unanswered:
             if not answer.done():  # aiokafka leaves alone what is done already
-                answer.set_exception(SendFailed(f"unknown outcome: {reason}"))
+                answer.set_exception(error)
         self._unanswered.clear()
         self._waiting_since = None
 

@@ -8,14 +8,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "HEADRACE_"
 NESTED: Final = "__"
 
 
-class KafkaSettings(BaseModel):
+class Section(BaseModel):
+    """A branch of the tree; a name that it does not know is a typo."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KafkaSettings(Section):
     """Where Kafka is and how we talk to it."""
 
     bootstrap_servers: str = Field("127.0.0.1:9092", description="Comma-separated host:port list of brokers.")
@@ -23,7 +29,7 @@ class KafkaSettings(BaseModel):
     min_insync_replicas: int = Field(1, ge=1, description="`min.insync.replicas` of each topic that `migrate` creates.")
 
 
-class CassandraSettings(BaseModel):
+class CassandraSettings(Section):
     """Where Cassandra is and which keyspace is ours."""
 
     contact_points: list[str] = Field(["127.0.0.1"], description="JSON list of addresses to start from.")
@@ -33,7 +39,7 @@ class CassandraSettings(BaseModel):
     replication_factor: int = Field(1, ge=1, description="Replicas in the local data centre when `migrate` creates it.")
 
 
-class ApiSettings(BaseModel):
+class ApiSettings(Section):
     """The GraphQL API."""
 
     host: str = Field("127.0.0.1", description="Address to bind.")
@@ -45,7 +51,7 @@ class ApiSettings(BaseModel):
     max_deadline_ms: int = Field(10_000, ge=1, description="Longest wait that a read with a receipt may ask for.")
 
 
-class WorkerSettings(BaseModel):
+class WorkerSettings(Section):
     """The stream worker."""
 
     group: str = Field("headrace-features", description="Prefix of the consumer group; the store's id is appended.")
@@ -58,13 +64,13 @@ class WorkerSettings(BaseModel):
     dead_letter_run: int = Field(1000, ge=10, description="This many dead letters in a row stop the worker.")
 
 
-class FeatureSettings(BaseModel):
+class FeatureSettings(Section):
     """What is computed."""
 
     catalogue: str = Field("features.default:CATALOGUE", description="`module:NAME` of the feature catalogue.")
 
 
-class StackSettings(BaseModel):
+class StackSettings(Section):
     """The local Kafka and Cassandra that `./headrace up` runs."""
 
     directory: Path = Field(Path(".headrace/stack"), description="Where data, logs and pid files live.")
@@ -79,7 +85,7 @@ class StackSettings(BaseModel):
     cassandra_heap_mb: int = Field(512, ge=256, description="Cassandra's Java heap.")
 
 
-class LogSettings(BaseModel):
+class LogSettings(Section):
     """Logs go to stderr."""
 
     level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is written.")

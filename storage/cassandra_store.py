@@ -122,15 +122,18 @@ class CassandraUserStore:
     async def write(self, states: Sequence[StateRow], events: Sequence[TimelineRow]) -> None:
         """See UserStore."""
         connection = self._connection
-        sized = [
-            *((connection.write_state.bind((row.user_id, row.state, *row.position, row.version)), len(row.state))
-              for row in states),
-            *((connection.write_event.bind((
+        bound_events = [
+            (connection.write_event.bind((
                 row.user_id, row.event_time_ms // DAY_MS, _SHARD, row.event_time_ms, row.event_id, row.type,
                 row.payload, row.version,
-            )), len(row.payload)) for row in events),
+            )), len(row.payload)) for row in events
         ]  # fmt: skip
-        await execute_all(connection.session, [(statement, None) for statement in self._batches(sized)])
+        bound_states = [
+            (connection.write_state.bind((row.user_id, row.state, *row.position, row.version)), len(row.state))
+            for row in states
+        ]
+        for sized in (bound_events, bound_states):
+            await execute_all(connection.session, [(statement, None) for statement in self._batches(sized)])
 
     async def timeline(
         self,

@@ -66,7 +66,10 @@ class UserStore(Protocol):
         ...
 
     async def write(self, states: Sequence[StateRow], events: Sequence[TimelineRow]) -> None:
-        """Write all rows; returns when each is durable. Where it raises, any of them may have been written."""
+        """Write all rows; returns when each is durable. Where it raises, any of them may have been written.
+
+        Events come first: whoever reads a state finds in the timeline everything that the state has folded.
+        """
         ...
 
     async def timeline(

@@ -46,7 +46,10 @@ def connect(settings: CassandraSettings, keyspace: str | None) -> Session:
         connect_timeout=2,
     )
     try:
-        return cluster.connect(keyspace)
+        session = cluster.connect()
+        if keyspace is not None:
+            session.set_keyspace(keyspace)  # by itself, for the driver hides a missing keyspace among dead hosts
+        return session
     except InvalidRequest as error:
         cluster.shutdown()
         raise NotMigrated(f"keyspace {keyspace!r} does not exist; run ./headrace migrate") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import orjson
 
@@ -11,8 +12,9 @@ from features.catalogue import Catalogue
 from features.derive import derive
 from features.state import UserState
 from runtime import metrics
-from runtime.producer import Producer, SendFailed
+from runtime.producer import Producer, send_until_acknowledged
 from schemas.topics import FEATURES
+from streams.lane import Finish
 
 
 class FeatureAnnouncer:
@@ -22,10 +24,17 @@ class FeatureAnnouncer:
         self._producer = producer
         self._catalogue = catalogue
 
-    async def announce(self, changed: Sequence[tuple[str, UserState]]) -> None:
-        """Returns when every record is acknowledged."""
-        await asyncio.gather(*(self._send(user_id, self._encode(user_id, state)) for user_id, state in changed))
-        metrics.FEATURES_PUBLISHED.inc(len(changed))
+    def prepare(self, changed: Sequence[tuple[str, UserState]]) -> Finish:
+        """Encode the features as they are now; what is returned sends them and waits until all are acknowledged.
+
+        Batches of one partition must be sent one after the other: the topic keeps what was sent last.
+        """
+        records = [(user_id.encode(), self._encode(user_id, state)) for user_id, state in changed]
+        return partial(self._send_all, records)
+
+    async def _send_all(self, records: Sequence[tuple[bytes, bytes]]) -> None:
+        await asyncio.gather(*(send_until_acknowledged(self._producer, FEATURES.name, *record) for record in records))
+        metrics.FEATURES_PUBLISHED.inc(len(records))
 
     def _encode(self, user_id: str, state: UserState) -> bytes:
         assert state.position is not None
@@ -42,11 +51,3 @@ class FeatureAnnouncer:
                 },
             }
         )
-
-    async def _send(self, user_id: str, value: bytes) -> None:
-        while True:
-            try:
-                await self._producer.send(FEATURES.name, user_id.encode(), value)
-            except SendFailed:
-                continue  # unknown outcome: the same record again, compaction keeps one
-            return

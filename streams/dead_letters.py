@@ -9,7 +9,7 @@ import structlog
 
 from runtime import metrics
 from runtime.clock import now_ms
-from runtime.producer import Producer, SendFailed
+from runtime.producer import Producer, send_until_acknowledged
 from schemas.topics import DEAD_LETTERS
 from streams.errors import TooManyDeadLetters
 from streams.records import DeadLetter
@@ -28,7 +28,10 @@ class DeadLetterOffice:
         self._run = 0
 
     async def send(self, letters: Sequence[DeadLetter], *, good_records: int) -> None:
-        """Returns when every letter is acknowledged. Raises TooManyDeadLetters; those sent so far stay sent."""
+        """Send the letters of a batch, which may be none; returns when every one is acknowledged.
+
+        Raises TooManyDeadLetters; those sent so far stay sent.
+        """
         self._run = len(letters) if good_records else self._run + len(letters)
         await asyncio.gather(*(self._send_one(letter) for letter in letters))
         if self._run >= self._longest_run:
@@ -51,10 +54,5 @@ class DeadLetterOffice:
             "attempt": 1,
         }
         encoded = [(name, str(value).encode("utf-8", "replace")) for name, value in headers.items()]
-        while True:
-            try:
-                await self._producer.send(DEAD_LETTERS.name, record.key, record.value, encoded)
-            except SendFailed:
-                continue  # unknown outcome: a second copy is better than none
-            metrics.RECORDS.labels(outcome="dead_letter").inc()
-            return
+        await send_until_acknowledged(self._producer, DEAD_LETTERS.name, record.key, record.value, encoded)
+        metrics.RECORDS.labels(outcome="dead_letter").inc()

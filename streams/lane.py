@@ -1,16 +1,22 @@
-"""A lane: the one task that handles a partition. It takes everything that is pending, handles it as one batch,
-acknowledges it, and begins again; while one batch is being written the next one gathers."""
+"""A lane: what handles a partition. It takes everything that is pending and folds it as one batch; while one batch is
+being written the next one gathers, and while one is being finished (published) the next one is folded."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from streams.records import Record
 
-HandleBatch = Callable[[Sequence[Record]], Awaitable[None]]
+Finish = Callable[[], Awaitable[None]]
+"""What remains to be done for a batch whose rows are durable, before it may be acknowledged."""
+FoldBatch = Callable[[Sequence[Record]], Awaitable[Finish]]
+
+# One that is being folded and one that is being finished. With 2 000 records each they stay below the number of event
+# ids that a user's duplicate window always keeps (see features.duplicates).
+_UNACKNOWLEDGED_BATCHES: Final = 2
 
 
 class Delivery(NamedTuple):
@@ -51,33 +57,41 @@ class Budget:
             self._room.set()
 
 
-class Lane:
-    """Handles the deliveries of one partition, in order, acknowledging only what `handle` has finished."""
+class _Folded(NamedTuple):
+    deliveries: list[Delivery]
+    finish: Finish
 
-    def __init__(self, handle: HandleBatch, budget: Budget, flush_records: int) -> None:
-        self._handle = handle
+
+class Lane:
+    """Folds and finishes the deliveries of one partition, in order, and acknowledges what is finished."""
+
+    def __init__(self, fold: FoldBatch, budget: Budget, flush_records: int) -> None:
+        self._fold = fold
         self._budget = budget
         self._flush_records = flush_records
         self._pending: deque[Delivery] = deque()
         self._arrived = asyncio.Event()
+        self._held = 0  # records that were offered and are not acknowledged
         self._stopping = False
         self._task = asyncio.create_task(self._run())
 
     @property
     def task(self) -> asyncio.Task[None]:
-        """Ends with the error of `handle`, if it had one; a lane never goes on after an error."""
+        """Ends with the error of `fold` or of its finish, if there was one; a lane never goes on after an error."""
         return self._task
 
     def offer(self, delivery: Delivery) -> None:
         """Queue a delivery. Callers wait for room in the budget first."""
-        self._budget.take(len(delivery.records))
+        count = len(delivery.records)
+        self._budget.take(count)
+        self._held += count
         self._pending.append(delivery)
         self._arrived.set()
 
     async def stop(self, grace_seconds: float) -> None:
-        """Finish the batch in hand, drop what is pending (it will be delivered again), and end.
+        """Finish the batches in hand, drop what is pending (it will be delivered again), and end.
 
-        A batch that does not finish in time is cancelled and stays unacknowledged.
+        Batches that are not finished in time are cancelled and stay unacknowledged.
         """
         self._stopping = True
         self._arrived.set()
@@ -85,24 +99,45 @@ class Lane:
         if unfinished:
             self._task.cancel()
             await asyncio.wait([self._task])
-        self._budget.give_back(sum(len(delivery.records) for delivery in self._pending))
-        self._pending.clear()
+        self._let_go()
 
     async def _run(self) -> None:
+        folded: asyncio.Queue[_Folded | None] = asyncio.Queue()
+        room = asyncio.Semaphore(_UNACKNOWLEDGED_BATCHES)
+        try:
+            async with asyncio.TaskGroup() as stages:
+                stages.create_task(self._fold_batches(folded, room))
+                stages.create_task(self._finish_batches(folded, room))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Nothing of what is held will be acknowledged."""
+        self._budget.give_back(self._held)
+        self._held = 0
+        self._pending.clear()
+
+    async def _fold_batches(self, folded: asyncio.Queue[_Folded | None], room: asyncio.Semaphore) -> None:
         while True:
+            await room.acquire()
             await self._arrived.wait()
             if self._stopping:
+                folded.put_nowait(None)
                 return
             deliveries = self._take()
-            if not self._pending:
-                self._arrived.clear()
-            records = [record for delivery in deliveries for record in delivery.records]
-            try:
-                await self._handle(records)
-                for delivery in deliveries:
-                    delivery.acknowledge()
-            finally:
-                self._budget.give_back(len(records))
+            finish = await self._fold([record for delivery in deliveries for record in delivery.records])
+            folded.put_nowait(_Folded(deliveries, finish))
+
+    async def _finish_batches(self, folded: asyncio.Queue[_Folded | None], room: asyncio.Semaphore) -> None:
+        while (batch := await folded.get()) is not None:
+            await batch.finish()
+            for delivery in batch.deliveries:
+                delivery.acknowledge()
+                self._held -= len(delivery.records)
+                self._budget.give_back(len(delivery.records))
+            room.release()
 
     def _take(self) -> list[Delivery]:
         """Everything pending, up to the most records of one flush; at least one delivery."""
@@ -112,4 +147,6 @@ class Lane:
             delivery = self._pending.popleft()
             count += len(delivery.records)
             taken.append(delivery)
+        if not self._pending:
+            self._arrived.clear()
         return taken

@@ -1,4 +1,4 @@
-"""The fold of one partition, batch by batch: decode, fold, write, publish. Its caller acknowledges afterwards."""
+"""The fold of one partition, batch by batch: decode, fold, write; what is left then is to publish and acknowledge."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from schemas.receipts import Position
 from storage import StateRow, StoreUnavailable, TimelineRow, UserStore
 from streams.announcer import FeatureAnnouncer
 from streams.dead_letters import DeadLetterOffice
+from streams.lane import Finish
 from streams.records import DeadLetter, Readable, Record, read
 
 log = structlog.get_logger()
@@ -55,8 +56,11 @@ class PartitionFold:
         self._pipeline = pipeline
         self._states: OrderedDict[str, UserState] = OrderedDict()
 
-    async def handle(self, records: Sequence[Record]) -> None:
-        """Fold a batch; returns when every consequence of it is durable. Waits while the store is away."""
+    async def fold(self, records: Sequence[Record]) -> Finish:
+        """Fold a batch; returns when its rows and dead letters are durable. Waits while the store is away.
+
+        What it returns publishes the changed features as they are now, so the next batch may be folded meanwhile.
+        """
         with metrics.FLUSH_SECONDS.time():
             metrics.FLUSH_RECORDS.observe(len(records))
             readable, poison = read(records)
@@ -64,8 +68,9 @@ class PartitionFold:
             batch = self._fold(readable)
             await self._dead_letter([*poison, *batch.late], good_records=len(readable) - len(batch.late))
             await self._write(batch)
-            await self._pipeline.announcer.announce([*(batch.replayed | batch.changed).items()])
+        publish = self._pipeline.announcer.prepare([*(batch.replayed | batch.changed).items()])
         self._evict()
+        return publish
 
     async def _load(self, user_ids: dict[str, None]) -> None:
         """Read the states that are not held yet, all at once."""
@@ -106,8 +111,7 @@ class PartitionFold:
         return batch
 
     async def _dead_letter(self, letters: list[DeadLetter], *, good_records: int) -> None:
-        if letters:
-            await self._pipeline.dead_letters.send(letters, good_records=good_records)
+        await self._pipeline.dead_letters.send(letters, good_records=good_records)
 
     async def _write(self, batch: _Batch) -> None:
         """Write all rows of the batch; the same rows again for as long as the store does not confirm them."""

@@ -17,7 +17,7 @@ from storage import UserStore
 from streams.announcer import FeatureAnnouncer
 from streams.dead_letters import DeadLetterOffice
 from streams.faust_app import WorkerApp, new_faust_app
-from streams.lane import Budget, Delivery, HandleBatch, Lane
+from streams.lane import Budget, Delivery, FoldBatch, Lane
 from streams.partition import PartitionFold, Pipeline
 from streams.transport import PartitionHooks
 
@@ -29,7 +29,7 @@ _GRACE_SECONDS = 10.0
 
 
 class Worker:
-    """Folds the events topic. `new_lane_handler` is what a lane does with a batch; by default it folds it.
+    """Reads the events topic; each partition that it is assigned is folded by a `new_fold()` of its own.
 
     Must be made in the running event loop.
     """
@@ -40,10 +40,10 @@ class Worker:
         settings: WorkerSettings,
         *,
         group: str,
-        new_lane_handler: Callable[[], HandleBatch],
+        new_fold: Callable[[], FoldBatch],
     ) -> None:
         self._settings = settings
-        self._new_lane_handler = new_lane_handler
+        self._new_fold = new_fold
         self._budget = Budget(settings.pending_records)
         self._lanes: dict[int, Lane] = {}
         self._failed = asyncio.get_running_loop().create_future()
@@ -91,7 +91,7 @@ class Worker:
     async def _on_assigned(self, partitions: frozenset[int]) -> None:
         log.info("partitions assigned", partitions=sorted(partitions))
         for partition in partitions:
-            lane = Lane(self._new_lane_handler(), self._budget, self._settings.flush_records)
+            lane = Lane(self._new_fold(), self._budget, self._settings.flush_records)
             lane.task.add_done_callback(self._on_lane_ended)
             self._lanes[partition] = lane
 
@@ -129,5 +129,5 @@ async def new_worker(
         kafka,
         settings,
         group=f"{settings.group}-{deployment.store_id}",
-        new_lane_handler=lambda: PartitionFold(pipeline).handle,
+        new_fold=lambda: PartitionFold(pipeline).fold,
     )

@@ -304,3 +304,11 @@ async def connection_refused(store: UserStore) -> None:
             if "not started" not in str(failed.value):
                 return
             await asyncio.sleep(0.01)  # it tries in a thread and tells nobody
+
+
+async def test_a_store_without_tables_says_what_to_run(cassandra: CassandraSettings) -> None:
+    store = CassandraUserStore(cassandra.model_copy(update={"keyspace": "never_migrated"}))
+    await store.start()
+    await connection_refused(store)
+    await every_method_fails(store, "'never_migrated' does not exist; run ./headrace migrate")
+    await store.close()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import uuid
+from typing import Any
 
 from loadgen.client import Client
 from runtime.producer import EventProducer
-from schemas.topics import DEAD_LETTERS, EVENTS
+from schemas.topics import DEAD_LETTERS, EVENTS, FEATURES
 from tests.integration.test_outages import view
 from tests.integration.world import World, read_topic, until
 
@@ -55,23 +56,23 @@ async def test_each_poison_record_becomes_one_dead_letter_and_its_neighbours_are
 
 
 async def test_features_are_published_with_version_and_offset(world: World) -> None:
-    from schemas.topics import FEATURES
-
     await world.start(world.api, world.worker)
     user_id = f"published-{uuid.uuid4()}"
-    async with Client(world.api.url) as client:
-        tracked = await client.track("trackEventsJson", [view(user_id), view(user_id)])
-        assert tracked.receipt is not None
-        assert await client.wait_until_fresh(user_id, tracked.receipt)
 
-    async def published() -> bool:
-        nonlocal records
+    async def published() -> list[dict[str, Any]]:
         everything = await read_topic(world.system.settings.kafka.bootstrap_servers, FEATURES.name)
-        records = [json.loads(record.value or b"{}") for record in everything if record.key == user_id.encode()]
+        return [json.loads(record.value or b"") for record in everything if record.key == user_id.encode()]
+
+    async def complete() -> bool:
+        records = await published()
         return bool(records) and records[-1]["features"]["viewCount1h"] == 2
 
-    records: list[dict[str, object]] = []
-    await until(published, 30, "a record of the user's features")
-    versions = [record["version"] for record in records]
-    assert versions == sorted(versions, key=str)
-    assert {"userId", "version", "epoch", "partition", "offset", "asOf", "features"} <= records[-1].keys()
+    async with Client(world.api.url) as client:
+        await client.track("trackEventsJson", [view(user_id)])
+        await client.track("trackEventsJson", [view(user_id)])
+    await until(complete, 30, "a record of both views")
+    records = await published()
+    for name in ("version", "offset"):
+        assert [record[name] for record in records] == sorted({record[name] for record in records})
+    assert records[-1]["userId"] == user_id
+    assert {"epoch", "partition", "asOf"} <= records[-1].keys()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import orjson
+import pytest
 
 from features.catalogue import Catalogue, Count, Windowed
 from features.default import CATALOGUE
@@ -12,7 +13,7 @@ from features.fold import Folder
 from features.packing import pack, unpack
 from features.state import UserState, new_state
 from runtime.memory_producer import MemoryProducer, MemoryRecord
-from runtime.producer import Headers, SendFailed
+from runtime.producer import Headers, ProducerStopped, SendFailed
 from schemas.events import Event
 from schemas.receipts import Position
 from schemas.topics import FEATURES
@@ -42,7 +43,7 @@ def folded(user_id: str = "user-1", catalogue: Catalogue = CATALOGUE) -> UserSta
 
 async def announced(*changed: tuple[str, UserState]) -> list[MemoryRecord]:
     producer = MemoryProducer()
-    await FeatureAnnouncer(producer, CATALOGUE).announce(changed)
+    await FeatureAnnouncer(producer, CATALOGUE).prepare(changed)()
     return producer.of(FEATURES.name)
 
 
@@ -75,7 +76,7 @@ async def test_a_record_holds_every_feature_and_the_place_in_the_log_that_it_sta
 async def test_the_features_are_those_of_the_catalogue() -> None:
     own = Catalogue([Count("searches", of="search")], definitions=[Windowed("s1h", "searches", "1h", "Searches.")])
     producer = MemoryProducer()
-    await FeatureAnnouncer(producer, own).announce([("user-1", folded(catalogue=own))])
+    await FeatureAnnouncer(producer, own).prepare([("user-1", folded(catalogue=own))])()
     [record] = producer.of(FEATURES.name)
     assert orjson.loads(record.value or b"")["features"] == {"s1h": 0}
 
@@ -103,7 +104,7 @@ async def test_nothing_changed_is_nothing_published() -> None:
 async def test_announcing_returns_after_every_record_is_acknowledged() -> None:
     producer = MemoryProducer()
     producer.stalled = True
-    announcing = asyncio.create_task(FeatureAnnouncer(producer, CATALOGUE).announce([("user-1", folded())]))
+    announcing = asyncio.ensure_future(FeatureAnnouncer(producer, CATALOGUE).prepare([("user-1", folded())])())
     for _ in range(20):
         await asyncio.sleep(0)
     assert not announcing.done()
@@ -123,6 +124,14 @@ async def test_a_record_of_unknown_outcome_is_published_again() -> None:
             return record
 
     producer = Unsure()
-    await FeatureAnnouncer(producer, CATALOGUE).announce([("user-1", folded())])
+    await FeatureAnnouncer(producer, CATALOGUE).prepare([("user-1", folded())])()
     first, second = producer.of(FEATURES.name)
     assert (first.key, first.value) == (second.key, second.value)
+
+
+async def test_announcing_over_a_stopped_producer_ends() -> None:
+    producer = MemoryProducer()
+    await producer.stop()
+    publish = FeatureAnnouncer(producer, CATALOGUE).prepare([("user-1", folded())])
+    with pytest.raises(ProducerStopped):
+        await publish()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 import pytest
 
 from runtime.memory_producer import MemoryRecord
-from streams.lane import Budget, Delivery, Lane
+from streams.lane import Budget, Delivery, Finish, Lane
 from streams.records import Record
 
 LONG_SECONDS = 60.0  # a grace that no test uses up
@@ -23,12 +24,23 @@ class Desk:
         self.acknowledged: list[int] = []
         self.error: Exception | None = None
         self._may_finish = asyncio.Semaphore(0)
+        self.may_acknowledge = asyncio.Event()
+        self.may_acknowledge.set()
+        self.finished: list[list[int]] = []
+        self.finish_error: Exception | None = None
 
-    async def handle(self, records: Sequence[Record]) -> None:
+    async def fold(self, records: Sequence[Record]) -> Finish:
         self.begun.put_nowait([record.offset for record in records])
         await self._may_finish.acquire()
         if self.error is not None:
             raise self.error
+        return partial(self._finish, [record.offset for record in records])
+
+    async def _finish(self, offsets: list[int]) -> None:
+        await self.may_acknowledge.wait()
+        self.finished.append(offsets)
+        if self.finish_error is not None:
+            raise self.finish_error
 
     def finish(self, batches: int = 1) -> None:
         for _ in range(batches):
@@ -57,7 +69,7 @@ def budget() -> Budget:
 
 @pytest.fixture
 async def lane(desk: Desk, budget: Budget) -> AsyncIterator[Lane]:
-    made = Lane(desk.handle, budget, flush_records=5)
+    made = Lane(desk.fold, budget, flush_records=5)
     yield made
     await made.stop(0)
 
@@ -190,6 +202,38 @@ async def test_a_batch_that_outlasts_the_grace_is_cancelled_and_stays_unacknowle
     assert budget.used == 0
 
 
+# --- two stages
+
+
+async def test_one_batch_is_folded_while_the_one_before_is_finished_and_not_a_third(lane: Lane, desk: Desk) -> None:
+    desk.may_acknowledge.clear()
+    desk.finish(10)
+    for offset in (1, 2, 3):
+        lane.offer(desk.delivery(offset))
+        await turns()
+    assert [await desk.begun.get() for _ in range(2)] == [[1], [2]]
+    assert desk.begun.empty(), "the third waits until the first is acknowledged"
+    assert desk.acknowledged == []
+    desk.may_acknowledge.set()
+    assert await desk.begun.get() == [3]
+    await turns()
+    assert desk.finished == [[1], [2], [3]]
+    assert desk.acknowledged == [1, 2, 3]
+
+
+async def test_an_error_of_a_finish_ends_the_lane_and_leaves_its_batch_unacknowledged(
+    lane: Lane, desk: Desk, budget: Budget
+) -> None:
+    desk.finish_error = RuntimeError("not to be published")
+    desk.finish(10)
+    lane.offer(desk.delivery(1))
+    with pytest.raises(RuntimeError, match="not to be published"):
+        await lane.task
+    await lane.stop(LONG_SECONDS)
+    assert desk.acknowledged == []
+    assert budget.used == 0
+
+
 # --- the budget
 
 
@@ -216,7 +260,7 @@ async def test_a_failed_batch_is_given_back_to_the_budget(lane: Lane, desk: Desk
 
 async def test_a_reader_waits_while_all_lanes_together_hold_the_limit(desk: Desk) -> None:
     budget = Budget(4)
-    lanes = [Lane(desk.handle, budget, flush_records=5) for _ in range(2)]
+    lanes = [Lane(desk.fold, budget, flush_records=5) for _ in range(2)]
     lanes[0].offer(desk.delivery(1, 2))
     await budget.wait_for_room()
     lanes[1].offer(desk.delivery(7, 8, 9))
@@ -234,7 +278,7 @@ async def test_a_reader_waits_while_all_lanes_together_hold_the_limit(desk: Desk
 
 async def test_records_dropped_by_a_stop_make_room_again(desk: Desk) -> None:
     budget = Budget(2)
-    lane = Lane(desk.handle, budget, flush_records=5)
+    lane = Lane(desk.fold, budget, flush_records=5)
     lane.offer(desk.delivery(1, 2))
     waiting = asyncio.create_task(budget.wait_for_room())
     await turns()

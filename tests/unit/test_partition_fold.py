@@ -74,6 +74,15 @@ class CrashingStore(MemoryUserStore):
         super()._check()
 
 
+class Worker(PartitionFold):
+    """A fold whose batches are finished one by one."""
+
+    async def handle(self, records: Sequence[MemoryRecord]) -> None:
+        """Fold a batch and publish what it changed."""
+        finish = await self.fold(records)
+        await finish()
+
+
 @dataclass
 class World:
     """A partition of the log, and a worker's half that folds it."""
@@ -86,9 +95,9 @@ class World:
     longest_run: int = 1000
     log: list[MemoryRecord] = field(default_factory=list)
 
-    def worker(self) -> PartitionFold:
+    def worker(self) -> Worker:
         """A fold that knows nothing yet, as after a start or a rebalance."""
-        return PartitionFold(
+        return Worker(
             Pipeline(
                 catalogue=CATALOGUE,
                 folder=self.folder,
@@ -527,3 +536,21 @@ async def check(world: World) -> None:
         assert [json.loads(payload) for payload in await world.timeline(user_id)] == newest_first
     assert len(set(world.letters())) == 1
     assert len(world.letters()) >= poison, "a crash may repeat a letter, never lose one"
+
+
+async def test_a_batch_of_good_records_ends_a_run_of_dead_letters() -> None:
+    world = World(longest_run=10)
+    worker = world.worker()
+    for _ in range(20):
+        await worker.handle([world.append(b"poison")])
+        await worker.handle([world.view()])
+
+
+async def test_the_next_batch_may_be_folded_before_the_features_of_the_last_are_published(world: World) -> None:
+    worker = world.worker()
+    first = await worker.fold([world.view()])
+    second = await worker.fold([world.view()])
+    await first()
+    await second()
+    counts = [json.loads(value or b"")["features"]["viewCount1h"] for value in world.announced()]
+    assert counts == [1, 2], "each as it was after its own batch"

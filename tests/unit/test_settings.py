@@ -125,3 +125,9 @@ def test_settings_cannot_be_changed_after_they_were_read() -> None:
     settings = Settings(_env_file=None)  # type: ignore[call-arg]
     with pytest.raises(ValidationError, match="frozen"):
         settings.api = settings.api.model_copy(update={"port": 1})
+
+
+def test_a_misspelt_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_KAFKA__BOOTSTRAP_SERVER", "elsewhere:9092")
+    with pytest.raises(ValidationError, match=r"kafka\.bootstrap_server"):
+        Settings()
