@@ -11,7 +11,6 @@ from strawberry.scalars import JSON
 from graphql_api.ingest import Outcome
 from graphql_api.reads import TimelinePage, encode_cursor
 from graphql_api.scalars import moment, parse_moment
-from schemas.events import ClientEvent
 from schemas.receipts import encode_receipt
 from storage.rows import TimelineEntry
 
@@ -32,23 +31,6 @@ class EventInput:
     list_id: strawberry.ID | None = strawberry.field(default=None, description="The list in which the item was shown.")
     position: int | None = strawberry.field(default=None, description="Place in that list, from 0.")
     properties: JSON | None = strawberry.field(default=None, description="Anything else, nested up to 32 levels.")
-
-    def to_event(self) -> ClientEvent:
-        """The same as the value that is judged."""
-        return ClientEvent(
-            self.event_id,
-            self.type,
-            self.user_id,
-            self.occurred_at,
-            self.item_id,
-            self.category,
-            self.value,
-            self.currency,
-            self.search_term,
-            self.list_id,
-            self.position,
-            self.properties,
-        )
 
 
 @strawberry.input(description="Events of one request.")

@@ -16,11 +16,13 @@ from typing import Any, Final, Literal
 
 Mutation = Literal["trackEvents", "trackEventsJson"]
 
-EVENTS_PER_REQUEST: Final = (1, 15)  # what an app's SDK gathers between two flushes
+FLUSH_EVENTS: Final = 20  # an app's SDK sends when it has gathered so many, or when the session pauses
+_STEP_MS: Final = (300, 8_000)  # from one thing that a visitor does to the next
 _USERS_PER_EVENT: Final = 1 / 20
 _ITEMS: Final = 2_000
 _USER_SKEW: Final = 0.8
 _ITEM_SKEW: Final = 1.1
+_NEXT_FLUSH_MS: Final = (100, 1_000)
 _SHIFT_MS: Final = 10 * 60_000
 _RESEND_AFTER_MS: Final = (50, 3_000)
 _CATEGORIES: Final = ("shoes", "jackets", "books", "garden", "kitchen", "toys", "audio", "lamps")
@@ -114,16 +116,23 @@ def _sessions(random_: random.Random, shape: Shape, fit: int, run: str) -> Itera
     made = 0
     while made < fit:
         user_id = f"{run}-u{users.rank(random_)}"
-        at_ms = random_.randrange(run_ms)
         steps = [_event(random_, kind, user_id, items) for kind in _walk(random_)][: fit - made]
         made += len(steps)
-        while steps:
-            count = random_.randint(*EVENTS_PER_REQUEST)
-            mutation: Mutation = random_.choice(("trackEvents", "trackEventsJson"))
-            events = [PlannedEvent(fields, at_ms - len(steps[:count]) + n) for n, fields in enumerate(steps[:count])]
-            yield Request(at_ms, user_id, events, mutation)
-            steps = steps[count:]
-            at_ms += random_.randint(20, 400)
+        due_ms = random_.randrange(run_ms)
+        mutation: Mutation = random_.choice(("trackEvents", "trackEventsJson"))
+        for first in range(0, len(steps), FLUSH_EVENTS):
+            yield Request(due_ms, user_id, _timed(random_, steps[first : first + FLUSH_EVENTS], due_ms), mutation)
+            due_ms += random_.randint(*_NEXT_FLUSH_MS)
+
+
+def _timed(random_: random.Random, steps: Sequence[dict[str, Any]], due_ms: int) -> list[PlannedEvent]:
+    """The steps one after the other, the last one just before they are sent."""
+    events: list[PlannedEvent] = []
+    at_ms = due_ms
+    for fields in reversed(steps):
+        events.append(PlannedEvent(fields, at_ms))
+        at_ms -= random_.randint(*_STEP_MS)
+    return events[::-1]
 
 
 def _walk(random_: random.Random) -> Iterator[str]:
@@ -196,7 +205,8 @@ _FAULTS: Final[dict[str, dict[str, Any]]] = {
     "IN_THE_FUTURE": {},
     "TOO_OLD": {},
 }
-_FAULT_SHIFT_MS: Final = {"IN_THE_FUTURE": 3_600_000, "TOO_OLD": -31 * 86_400_000}
+_FAULT_NEXT_FLUSH_MS: Final = (100, 1_000)
+_SHIFT_MS: Final = {"IN_THE_FUTURE": 3_600_000, "TOO_OLD": -31 * 86_400_000}
 
 
 def _spoil(random_: random.Random, chosen: Sequence[Request]) -> None:
