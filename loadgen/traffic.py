@@ -205,8 +205,7 @@ _FAULTS: Final[dict[str, dict[str, Any]]] = {
     "IN_THE_FUTURE": {},
     "TOO_OLD": {},
 }
-_FAULT_NEXT_FLUSH_MS: Final = (100, 1_000)
-_SHIFT_MS: Final = {"IN_THE_FUTURE": 3_600_000, "TOO_OLD": -31 * 86_400_000}
+_FAULT_SHIFT_MS: Final = {"IN_THE_FUTURE": 3_600_000, "TOO_OLD": -31 * 86_400_000}
 
 
 def _spoil(random_: random.Random, chosen: Sequence[Request]) -> None:
