@@ -75,7 +75,7 @@ class Client:
 
     async def track(self, mutation: Mutation, events: Sequence[dict[str, Any]]) -> Tracked:
         """Send events that carry `eventTime` in ms. Raises ApiAnswer, aiohttp.ClientError or TimeoutError."""
-        sent = [_as_client(event) for event in events]
+        sent = [as_sent(event) for event in events]
         variables = {"input": {"events": sent}} if mutation == "trackEvents" else {"events": sent}
         payload = (await self._ask(_TRACK[mutation], variables))[mutation]
         return Tracked(
@@ -125,7 +125,8 @@ class Client:
         return answer["data"]
 
 
-def _as_client(event: dict[str, Any]) -> dict[str, Any]:
+def as_sent(event: dict[str, Any]) -> dict[str, Any]:
+    """The event as a client writes it: `occurredAt` instead of our `eventTime` in ms."""
     fields = {name: value for name, value in event.items() if name != "eventTime"}
     moment = datetime.fromtimestamp(event["eventTime"] / 1000, UTC)
     return {**fields, "occurredAt": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
