@@ -48,16 +48,18 @@ const event = {
 };
 
 const tab = (query, variables) => ({ query, variables: JSON.stringify(variables, null, 2) });
+const tabs = [
+  tab(TRACK_EVENTS, { input: { events: [event], sentAt: now } }),
+  tab(USER_FEATURES, { id: "demo-user", after: null }),
+  tab(TIMELINE, { id: "demo-user", after: null }),
+];
 
 ReactDOM.createRoot(document.getElementById("graphiql")).render(
   React.createElement(GraphiQL, {
     fetcher: GraphiQL.createFetcher({ url: "/graphql" }),
     plugins: [GraphiQLPluginExplorer.explorerPlugin()],
     defaultEditorToolsVisibility: true,
-    defaultTabs: [
-      tab(TRACK_EVENTS, { input: { events: [event], sentAt: now } }),
-      tab(USER_FEATURES, { id: "demo-user", after: null }),
-      tab(TIMELINE, { id: "demo-user", after: null }),
-    ],
+    defaultTabs: tabs,
+    variables: tabs[0].variables, // GraphiQL leaves those of the tab that it opens first away
   }),
 );
