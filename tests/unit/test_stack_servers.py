@@ -82,7 +82,7 @@ def test_cassandra_acknowledges_only_what_is_on_the_disk(tmp_path: Path) -> None
     config = config_in(tmp_path)
     spec = Cassandra(config, config.cassandra_nodes()[0], JarFolder(config.jars_dir, silent)).prepare()
     settings = json.loads((config.data_dir / "cassandra" / "conf" / "cassandra.yaml").read_text())
-    assert settings["commitlog_sync"] == "group"
+    assert settings["commitlog_sync"] == "batch"
     assert settings["native_transport_port"] == 23456
     assert settings["rpc_address"] == settings["listen_address"] == "127.0.0.1"
     assert dict(zip(spec.ports, spec.port_settings, strict=True))[23456] == "cassandra_port"
