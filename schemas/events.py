@@ -216,7 +216,7 @@ def decode_record(value: bytes) -> Event:
 def depth_exceeds(value: object, limit: int) -> bool:
     """Whether JSON-like `value` nests deeper than `limit` containers."""
     level: list[object] = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         deeper: list[object] = []
         for node in level:
             if isinstance(node, Mapping):
