@@ -11,7 +11,7 @@ from features.catalogue import Count, LastDistinct, Recent, Sum, Windowed
 
 
 def catalogue(measures: list[Any], features: list[Any]) -> Catalogue:
-    return Catalogue(measures, definitions=features)
+    return Catalogue(measures=measures, features=features)
 
 
 VIEWS = Count("views", of="view_item")
@@ -27,15 +27,19 @@ def test_features_keep_the_order_of_their_definitions() -> None:
     [
         ([VIEWS, VIEWS], [], "two measures are called 'views'; rename one"),
         ([VIEWS], [Windowed("x", "views", "1h", doc=""), Windowed("x", "views", "5m", doc="")], "two features .* 'x'"),
-        ([VIEWS], [Windowed("x", "vews", "1h", doc="")], "feature 'x' reads 'vews'.*views"),
+        (
+            [VIEWS],
+            [Windowed("x", "vews", "1h", doc="")],
+            "feature 'x' reads unknown measure 'vews'.*did you mean 'views'",
+        ),
         ([VIEWS], [Recent("x", "views", doc="")], "feature 'x' reads 'views'"),
         ([VIEWS], [Windowed("x", "views", "31d", doc="")], "feature 'x': .*at most 30d"),
         ([VIEWS], [Windowed("x", "views", "soon", doc="")], "feature 'x': .*write for example"),
         ([Count("c", of="view_itm")], [], "measure 'c' .*'view_itm'.*view_item"),
         ([Sum("s", of="purchase", value="price")], [], "measure 's' .*'price'.*value, position"),  # type: ignore[arg-type]
         ([LastDistinct("l", of="search", field="term", k=5)], [], "measure 'l' .*'term'.*search_term"),  # type: ignore[arg-type]
-        ([LastDistinct("l", of="search", field="search_term", k=101)], [], "measure 'l' keeps 101.*1 to 100"),
-        ([LastDistinct("l", of="search", field="search_term", k=0)], [], "measure 'l' keeps 0.*1 to 100"),
+        ([LastDistinct("l", of="search", field="search_term", k=101)], [], "'l': k is 101; use 1 to 100"),
+        ([LastDistinct("l", of="search", field="search_term", k=0)], [], "'l': k is 0; use 1 to 100"),
     ],
 )
 def test_a_bad_definition_is_refused_with_its_name_and_the_fix(

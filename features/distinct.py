@@ -1,0 +1,231 @@
+"""Distinct values in a sliding window: exact while there are few, a sketch beyond, and the answer says which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import msgspec
+import xxhash
+
+from features import sliding_hll
+from features.cells import HOURS
+from features.counting import past_answer
+from features.definitions import (
+    Answer,
+    Bound,
+    Measures,
+    PartMeasure,
+    Read,
+    TextField,
+    check_field,
+    check_types,
+    types_of,
+    window_of,
+)
+from features.reading import Reading
+from features.sliding_hll import Registers
+from schemas.events import Event
+
+EXACT_VALUES: Final = 256
+MAX_PLACES: Final = 1_024  # (hour, value) places kept exactly: some 10 bytes each
+
+
+class DistinctPart(msgspec.Struct, array_like=True):
+    """`hours`: hour of event time -> hash of value -> times seen. `newest` is the latest hour of the sketch."""
+
+    hours: dict[int, dict[int, int]]
+    places: int = 0
+    thinned: bool = False
+    """Only the newest hour of each value was kept at some moment: an undo may be inexact since."""
+    doubt: int = 0
+    """Latest hour in which an undo was inexact."""
+    sketch: Registers | None = None
+    newest: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct(PartMeasure[DistinctPart]):
+    """Distinct values of `field` over the events of type `of`, for windows up to 7 days.
+
+    zero: nothing. add: one more in (hour, value). undo: one less there. merge: place by place. read: the values of the
+    window's hours. Beyond 1 024 places each value keeps only its newest hour, which changes no read up to now; if even
+    then there are more than 256 values they go into a sliding HyperLogLog, until the window is past them.
+    Order never matters while it is exact.
+    """
+
+    name: str
+    of: str | tuple[str, ...]
+    field: TextField
+    version: int = 1
+    maths: ClassVar[int] = 1
+    part_type: ClassVar[type[DistinctPart]] = DistinctPart
+
+    def event_types(self) -> tuple[str, ...]:
+        """See PartMeasure."""
+        return types_of(self.of)
+
+    def check(self) -> None:
+        """See PartMeasure."""
+        check_types(self.name, self.event_types())
+        check_field(self.name, self.field)
+
+    def zero(self) -> DistinctPart:
+        """See PartMeasure."""
+        return DistinctPart({})
+
+    def add(self, part: DistinctPart, event: Event, offset: int, append_ms: int) -> None:
+        """See PartMeasure."""
+        value: str | None = getattr(event, self.field)
+        hour = event.event_time // HOURS.hop_ms
+        if value is None or hour < HOURS.oldest_cell(append_ms):
+            return
+        hashed = xxhash.xxh3_64_intdigest(value.encode())
+        if part.sketch is not None:
+            if part.newest >= HOURS.oldest_cell(append_ms):
+                sliding_hll.add(part.sketch, hashed, hour)
+                part.newest = max(part.newest, hour)
+                return
+            _forget(part)
+        values = part.hours.get(hour)
+        if values is None:
+            values = part.hours[hour] = {}
+        times = values.get(hashed, 0)
+        values[hashed] = times + 1
+        if not times:
+            part.places += 1
+            if part.places > MAX_PLACES:
+                self.prune(part, append_ms)
+                if part.places > MAX_PLACES:
+                    _thin(part)
+                    if part.places > EXACT_VALUES:
+                        _to_sketch(part)
+
+    def undo(self, part: DistinctPart, event: Event, offset: int, append_ms: int) -> None:
+        """See PartMeasure. A sketch cannot take back; its answers are estimates anyway."""
+        value: str | None = getattr(event, self.field)
+        hour = event.event_time // HOURS.hop_ms
+        if value is None or part.sketch is not None:
+            return
+        hashed = xxhash.xxh3_64_intdigest(value.encode())
+        values = part.hours.get(hour, {})
+        times = values.get(hashed, 0)
+        if times > 1:
+            values[hashed] = times - 1
+            return
+        if times == 1:
+            del values[hashed]
+            part.places -= 1
+            if not values:
+                del part.hours[hour]
+        if part.thinned:
+            part.doubt = max(part.doubt, hour)
+
+    def merge(self, left: DistinctPart, right: DistinctPart) -> DistinctPart:
+        """See PartMeasure."""
+        merged = DistinctPart({hour: dict(values) for hour, values in left.hours.items()})
+        for hour, values in right.hours.items():
+            known = merged.hours.setdefault(hour, {})
+            for hashed, times in values.items():
+                known[hashed] = known.get(hashed, 0) + times
+        merged.places = sum(len(values) for values in merged.hours.values())
+        merged.thinned = left.thinned or right.thinned
+        merged.doubt = max(left.doubt, right.doubt)
+        if left.sketch is not None or right.sketch is not None:
+            sketch = sliding_hll.merge(left.sketch or {}, right.sketch or {})
+            _to_sketch(merged)
+            merged.sketch = sliding_hll.merge(sketch, merged.sketch or {})
+            merged.newest = max(merged.newest, left.newest, right.newest)
+        elif merged.places > MAX_PLACES:
+            self.shrink(merged)
+        return merged
+
+    def prune(self, part: DistinctPart, append_ms: int) -> None:
+        """See PartMeasure."""
+        oldest = HOURS.oldest_cell(append_ms)
+        for hour in [hour for hour in part.hours if hour < oldest]:
+            part.places -= len(part.hours.pop(hour))
+        if part.sketch is not None:
+            if part.newest < oldest:
+                _forget(part)
+            else:
+                sliding_hll.prune(part.sketch, oldest)
+
+    def shrink(self, part: DistinctPart) -> bool:
+        """See PartMeasure."""
+        if part.sketch is not None or part.places <= EXACT_VALUES:
+            return False
+        _thin(part)
+        if part.places > EXACT_VALUES:
+            _to_sketch(part)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class DistinctCount:
+    """How many distinct values `measure` saw in the last `window`: exact up to 256, then within 4.6 % (1 sigma)."""
+
+    name: str
+    measure: str
+    window: str
+    doc: str
+    version: int = 1
+
+    def bind(self, measures: Measures) -> Bound:
+        """See FeatureDefinition."""
+        index, _ = measures.part(self.name, self.measure, Distinct)
+        window_ms = window_of(self.name, self.window, longest_ms=HOURS.longest_window_ms)
+        formula = f"distinct values of {self.measure}"
+        return Bound("int", _read(index, window_ms), formula, (self.measure,), window_ms, hop_ms=HOURS.hop_ms)
+
+
+def _read(index: int, window_ms: int) -> Read:
+    def read(reading: Reading) -> Answer:
+        part = reading.state.parts[index]
+        assert isinstance(part, DistinctPart)
+        oldest = reading.oldest(window_ms, HOURS)
+        if part.sketch is not None:
+            if reading.looks_back:
+                return Answer(None, reason="a sketch of distinct values cannot be read at an earlier moment")
+            number = round(sliding_hll.estimate(part.sketch, oldest))
+            return Answer(number, True, f"estimated, standard error {sliding_hll.STANDARD_ERROR:.1%}")
+        newest = reading.newest(HOURS)
+        hours = [values for hour, values in part.hours.items() if oldest <= hour <= newest]
+        distinct = len(hours[0]) if len(hours) == 1 else len(set().union(*hours))
+        if reading.past:
+            if part.thinned and reading.looks_back:
+                return Answer(None, reason="earlier places of the values were dropped")
+            return past_answer(reading, window_ms, distinct, HOURS)
+        if part.doubt >= oldest and part.thinned:
+            return Answer(distinct, True, "an undone event's value may have been seen before")
+        return Answer(distinct)
+
+    return read
+
+
+def _forget(part: DistinctPart) -> None:
+    part.hours, part.places, part.thinned, part.doubt = {}, 0, False, 0
+    part.sketch, part.newest = None, 0
+
+
+def _thin(part: DistinctPart) -> None:
+    seen: set[int] = set()
+    for hour in sorted(part.hours, reverse=True):
+        kept = {hashed: times for hashed, times in part.hours[hour].items() if hashed not in seen}
+        seen.update(kept)
+        if kept:
+            part.hours[hour] = kept
+        else:
+            del part.hours[hour]
+    part.places = len(seen)
+    part.thinned = True
+
+
+def _to_sketch(part: DistinctPart) -> None:
+    sketch: Registers = {}
+    for hour, values in part.hours.items():
+        for hashed in values:
+            sliding_hll.add(sketch, hashed, hour)
+    newest = max(part.hours, default=0)
+    _forget(part)
+    part.sketch, part.newest = sketch, newest

@@ -1,0 +1,192 @@
+"""Sequences: the last K values, or the last K distinct values, by event time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import msgspec
+
+from features.definitions import (
+    Answer,
+    Bound,
+    Measures,
+    PartMeasure,
+    Read,
+    TextField,
+    check_bound,
+    check_field,
+    check_types,
+    types_of,
+)
+from features.reading import Reading
+from schemas.events import Event
+
+MAX_LAST: Final = 100  # a sequence is part of every user's state, which must stay small
+
+SequenceEntry = tuple[int, int, str]
+"""(event time in ms, offset, value)."""
+
+
+class RecentsPart(msgspec.Struct, array_like=True):
+    """`entries` newest first. `displaced_ms`: latest event time of all that was seen and is not in the list.
+
+    `doubt_ms`: an undo took an entry out, and one displaced up to this time may belong in its stead; 0 for none.
+    """
+
+    entries: list[SequenceEntry]
+    displaced_ms: int = 0
+    doubt_ms: int = 0
+
+
+class _Recents(PartMeasure[RecentsPart]):
+    """What both sequences share. Order of events: by (event time, offset), so equal times follow the log."""
+
+    name: str
+    of: str | tuple[str, ...]
+    field: TextField
+    k: int
+    __slots__ = ()
+    part_type: ClassVar[type[RecentsPart]] = RecentsPart
+
+    def event_types(self) -> tuple[str, ...]:
+        """See PartMeasure."""
+        return types_of(self.of)
+
+    def check(self) -> None:
+        """See PartMeasure."""
+        check_types(self.name, self.event_types())
+        check_field(self.name, self.field)
+        check_bound(self.name, "k", self.k, MAX_LAST)
+
+    def zero(self) -> RecentsPart:
+        """See PartMeasure."""
+        return RecentsPart([])
+
+    def undo(self, part: RecentsPart, event: Event, offset: int, append_ms: int) -> None:
+        """See PartMeasure. Inexact only if something was displaced that may belong back into the list."""
+        for index, entry in enumerate(part.entries):
+            if entry[1] == offset and entry[0] == event.event_time:
+                del part.entries[index]
+                part.doubt_ms = max(part.doubt_ms, part.displaced_ms)
+                return
+
+    def in_doubt(self, part: RecentsPart) -> bool:
+        """Whether an entry that was displaced may be missing: not once the list is full of newer ones."""
+        return part.doubt_ms > 0 and (len(part.entries) < self.k or part.entries[-1][0] <= part.doubt_ms)
+
+    def shrink(self, part: RecentsPart) -> bool:
+        """See PartMeasure: the older half of the list."""
+        if len(part.entries) < 2:
+            return False
+        kept = len(part.entries) // 2
+        part.displaced_ms = max(part.displaced_ms, part.entries[kept][0])
+        part.doubt_ms = max(part.doubt_ms, part.displaced_ms)
+        del part.entries[kept:]
+        return True
+
+    def merge(self, left: RecentsPart, right: RecentsPart) -> RecentsPart:
+        """See PartMeasure."""
+        merged = RecentsPart(list(left.entries), max(left.displaced_ms, right.displaced_ms))
+        merged.doubt_ms = max(left.doubt_ms, right.doubt_ms)
+        for entry in right.entries:
+            self._insert(merged, entry)
+        return merged
+
+    def _insert(self, part: RecentsPart, entry: SequenceEntry) -> None:
+        raise NotImplementedError
+
+    def add(self, part: RecentsPart, event: Event, offset: int, append_ms: int) -> None:
+        """See PartMeasure."""
+        value: str | None = getattr(event, self.field)
+        if value is not None:
+            self._insert(part, (event.event_time, offset, value))
+
+    def _place(self, part: RecentsPart, entry: SequenceEntry) -> None:
+        entries = part.entries
+        place = 0
+        while place < len(entries) and entries[place] > entry:
+            place += 1
+        entries.insert(place, entry)
+        if len(entries) > self.k:
+            part.displaced_ms = max(part.displaced_ms, entries.pop()[0])
+
+
+@dataclass(frozen=True, slots=True)
+class LastDistinct(_Recents):
+    """The `k` values of `field` seen last, newest by (event time, offset) first, each only at its newest place.
+
+    zero: an empty list. add: insert, drop the older place of the value and what is beyond k. undo: take the entry out.
+    merge: insert all. read: the list. Order of events never matters.
+    """
+
+    name: str
+    of: str | tuple[str, ...]
+    field: TextField
+    k: int
+    version: int = 1
+    maths: ClassVar[int] = 1
+
+    def _insert(self, part: RecentsPart, entry: SequenceEntry) -> None:
+        value = entry[2]
+        for index, kept in enumerate(part.entries):
+            if kept[2] == value:
+                if kept >= entry:
+                    if kept != entry and entry[0] > part.displaced_ms:
+                        part.displaced_ms = entry[0]
+                    return
+                if kept[0] > part.displaced_ms:
+                    part.displaced_ms = kept[0]
+                del part.entries[index]
+                break
+        self._place(part, entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Last(_Recents):
+    """The last `k` values of `field`, newest by (event time, offset) first, repeated values included.
+
+    zero, add, undo, merge and read as LastDistinct, without dropping repeated values.
+    """
+
+    name: str
+    of: str | tuple[str, ...]
+    field: TextField
+    k: int
+    version: int = 1
+    maths: ClassVar[int] = 1
+
+    def _insert(self, part: RecentsPart, entry: SequenceEntry) -> None:
+        self._place(part, entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """The list that a `Last` or `LastDistinct` measure keeps."""
+
+    name: str
+    measure: str
+    doc: str
+    version: int = 1
+
+    def bind(self, measures: Measures) -> Bound:
+        """See FeatureDefinition."""
+        index, measure = measures.part(self.name, self.measure, (Last, LastDistinct))
+        return Bound("string_list", _read(index, measure), f"last {measure.k} of {self.measure}", (self.measure,))
+
+
+def _read(index: int, measure: _Recents) -> Read:
+    def read(reading: Reading) -> Answer:
+        part = reading.state.parts[index]
+        assert isinstance(part, RecentsPart)
+        if reading.looks_back:
+            kept = [entry[2] for entry in part.entries if entry[0] <= reading.now_ms]
+            if len(kept) < len(part.entries) and part.displaced_ms:
+                return Answer(list(kept), True, "what was displaced after that moment is missing")
+            return Answer(list(kept))
+        values = [entry[2] for entry in part.entries]
+        if part.doubt_ms and measure.in_doubt(part):
+            return Answer(list(values), True, "an entry was taken out and what it displaced is not known any more")
+        return Answer(list(values))
+
+    return read
