@@ -37,9 +37,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--users", type=int, default=2_000)
+    parser.add_argument("--spread", type=float, default=Simulation.spread, help="of events over users")
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
-    simulation = Simulation(events=options.events, users=options.users)
+    simulation = Simulation(events=options.events, users=options.users, spread=options.spread)
     log = [
         (msgspec.convert({"receivedAt": append_ms, **fields}, Event), Position(1, 0, offset), append_ms)
         for offset, (append_ms, fields) in enumerate(simulation.log())

@@ -7,12 +7,14 @@ import heapq
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import ClassVar, Final
 
 import msgspec
 
 from features.cells import parse_window
 from features.definitions import (
+    Add,
     Answer,
     Bound,
     CatalogueError,
@@ -33,12 +35,12 @@ MAX_KEYS: Final = 200
 MAX_TOP: Final = 50
 LEAST_SCORE: Final = 0.001  # a thousandth of one view: below it a key is not listed
 _STEP: Final = 8  # half-lives after which the reference moves; far from the 1 023 at which doubles overflow
-_GONE: Final = 2.0**-30  # at the reference: a millionth of what would be listed
+_GONE: Final = 2.0**-24  # at the reference: far below what would be listed, or change its 6 decimals
 _LONG_AGO: Final = -80.0  # half-lives before the reference: nothing that could ever be listed
 _half_life_ms = functools.cache(parse_window)
 
 
-class DecayedPart(msgspec.Struct, array_like=True):
+class DecayedPart(msgspec.Struct, array_like=True, gc=False):
     """Scores as of `reference_ms`, a multiple of the half-life. `dropped`: scores that left for want of room."""
 
     scores: dict[str, float]
@@ -97,13 +99,48 @@ class Decayed(PartMeasure[DecayedPart]):
         """See PartMeasure."""
         return DecayedPart({})
 
-    def add(self, part: DecayedPart, event: Event, offset: int, append_ms: int) -> None:
+    def adder(self) -> Add[DecayedPart]:
         """See PartMeasure."""
-        self._change(part, event, 1.0)
+        key_of = (lambda event: "") if self.by is None else attrgetter(self.by)
+        number_of = None if self.value is None else attrgetter(self.value)
+        weights, half_life_ms, most, exp2 = dict(self.weights), self.half_life_ms, 2 * self.keys, math.exp2
+
+        def add(part: DecayedPart, event: Event, offset: int, append_ms: int) -> None:
+            key: str | None = key_of(event)
+            if key is None:
+                return
+            weight = weights[event.type]
+            if number_of is not None:
+                weight *= number_of(event) or 0.0
+            age = (event.event_time - part.reference_ms) / half_life_ms
+            if age > _STEP:
+                self._advance(part, event.event_time // half_life_ms * half_life_ms)
+                age = (event.event_time - part.reference_ms) / half_life_ms
+            elif age < _LONG_AGO:
+                return
+            scores = part.scores
+            if key in scores:
+                scores[key] += weight * exp2(age)
+            elif weight:
+                scores[key] = weight * exp2(age)
+                if len(scores) > most:
+                    self._keep(part, self.keys)
+
+        return add
 
     def undo(self, part: DecayedPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure. Of a key that was dropped for want of room nothing is left to take from."""
-        self._change(part, event, -1.0)
+        key: str | None = "" if self.by is None else getattr(event, self.by)
+        number: float | None = 1.0 if self.value is None else getattr(event, self.value)
+        age = (event.event_time - part.reference_ms) / self.half_life_ms
+        if key not in part.scores or not number or not _LONG_AGO <= age <= _STEP:
+            return
+        change = self.weights[event.type] * number * math.exp2(age)
+        left = part.scores[key] - change
+        if abs(left) > 1e-12 * abs(change):
+            part.scores[key] = left
+        else:
+            del part.scores[key]
 
     def merge(self, left: DecayedPart, right: DecayedPart) -> DecayedPart:
         """See PartMeasure."""
@@ -114,7 +151,8 @@ class Decayed(PartMeasure[DecayedPart]):
             for key, score in part.scores.items():
                 merged.scores[key] = merged.scores.get(key, 0.0) + math.ldexp(score, -halvings)
             merged.dropped += math.ldexp(part.dropped, -halvings)
-        self._make_room(merged)
+        if len(merged.scores) > 2 * self.keys:
+            self._keep(merged, self.keys)
         return merged
 
     def shrink(self, part: DecayedPart) -> bool:
@@ -124,31 +162,6 @@ class Decayed(PartMeasure[DecayedPart]):
         self._keep(part, len(part.scores) // 2)
         return True
 
-    def _change(self, part: DecayedPart, event: Event, sign: float) -> None:
-        key: str | None = "" if self.by is None else getattr(event, self.by)
-        number: float | None = 1.0 if self.value is None else getattr(event, self.value)
-        if key is None or not number:
-            return
-        half_life_ms = _half_life_ms(self.half_life)
-        age = (event.event_time - part.reference_ms) / half_life_ms
-        if age > _STEP:
-            self._advance(part, event.event_time // half_life_ms * half_life_ms)
-            age = (event.event_time - part.reference_ms) / half_life_ms
-        elif age < _LONG_AGO:
-            return
-        change = self.weights[event.type] * number * math.exp2(age)
-        scores = part.scores
-        if sign > 0:
-            scores[key] = scores.get(key, 0.0) + change
-            if len(scores) > 2 * self.keys:
-                self._make_room(part)
-        elif key in scores:
-            left = scores[key] - change
-            if abs(left) > 1e-12 * abs(change):
-                scores[key] = left
-            else:
-                del scores[key]
-
     def _advance(self, part: DecayedPart, reference_ms: int) -> None:
         """Move the reference; keys that no read could list any more go."""
         if part.scores or part.dropped:
@@ -157,10 +170,6 @@ class Decayed(PartMeasure[DecayedPart]):
             part.scores = {key: score for key, score in moved.items() if abs(score) > _GONE}
             part.dropped = math.ldexp(part.dropped, -halvings)
         part.reference_ms = reference_ms
-
-    def _make_room(self, part: DecayedPart) -> None:
-        if len(part.scores) > 2 * self.keys:
-            self._keep(part, self.keys)
 
     def _keep(self, part: DecayedPart, count: int) -> None:
         kept = dict(heapq.nlargest(count, part.scores.items(), key=lambda item: (item[1], item[0])))
@@ -235,9 +244,14 @@ def _read_top(index: int, half_life_ms: int, k: int) -> Read:
         if part is None:
             return _MIXED
         factor = _factor(part, reading.now_ms, half_life_ms)
-        scored = [(-round(score * factor, 6), key) for key, score in part.scores.items()]
-        best = heapq.nsmallest(k, scored) if len(scored) > k else sorted(scored)
-        listed: list[Scored] = [{"key": key, "score": -score} for score, key in best if -score >= LEAST_SCORE]
+        least = 0.0
+        if len(part.scores) > k:
+            # Only what can tie with the last place, once rounded, needs to be looked at.
+            least = sorted(part.scores.values(), reverse=True)[k - 1] * factor - 2e-6
+        scored = [(-round(now, 6), key) for key, score in part.scores.items() if (now := score * factor) > least]
+        listed: list[Scored] = [
+            {"key": key, "score": -score} for score, key in sorted(scored)[:k] if -score >= LEAST_SCORE
+        ]
         if part.dropped and part.dropped * factor >= LEAST_SCORE:
             return Answer(listed, True, _UNSURE)
         return Answer(listed)

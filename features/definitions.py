@@ -10,7 +10,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypedDict, TypeVar, get_args
+from typing import ClassVar, Final, Generic, Literal, Protocol, TypedDict, TypeVar, get_args
 
 import msgspec
 
@@ -27,6 +27,8 @@ NumberField = Literal["value", "position"]
 Part = msgspec.Struct
 """What one measure keeps of one user, outside of cells. Mutable; packed as it is."""
 P = TypeVar("P", bound=Part)
+Add = Callable[[P, Event, int, int], None]
+"""(part, event, offset, append_ms); `append_ms` is the latest moment of the log so far."""
 
 
 class CatalogueError(ValueError):
@@ -44,7 +46,7 @@ FeatureValue = int | float | str | list[str] | list[Scored] | None
 """Timestamps are milliseconds since the epoch; None where nothing is known or nothing ever happened."""
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What reading a feature gives. `reason` says why the value is missing or an estimate."""
 
     value: FeatureValue
@@ -90,8 +92,12 @@ class PartMeasure(ABC, Generic[P]):
         """The part of a user without events."""
 
     @abstractmethod
+    def adder(self) -> Add[P]:
+        """`add` as a function that has looked everything up in advance: the fold calls nothing else as often."""
+
     def add(self, part: P, event: Event, offset: int, append_ms: int) -> None:
         """Count an event; `append_ms` is the latest moment of the log so far."""
+        self.adder()(part, event, offset, append_ms)
 
     @abstractmethod
     def undo(self, part: P, event: Event, offset: int, append_ms: int) -> None:

@@ -56,11 +56,14 @@ def derive(
     if state is None:
         return [_derived(feature, UserState(), now_ms, Answer(None, reason=UNKNOWN_USER)) for feature in features]
     reading = Reading(state, now_ms, past=past)
-    return [_derived(feature, state, now_ms, feature.read(reading)) for feature in features]
+    since = state.counts_from_ms if any(state.counts_from_ms) else None
+    return [_derived(feature, state, now_ms, feature.read(reading), since) for feature in features]
 
 
-def _derived(feature: Feature, state: UserState, now_ms: int, answer: Answer) -> DerivedFeature:
-    counts_from_ms = max([state.counts_from_ms[place] for place in feature.places]) if state.counts_from_ms else 0
+def _derived(
+    feature: Feature, state: UserState, now_ms: int, answer: Answer, since: list[int] | None = None
+) -> DerivedFeature:
+    counts_from_ms = 0 if since is None else max(since[place] for place in feature.places)
     covered_from_ms = None
     if feature.window_ms is not None and feature.hop_ms is not None:
         covered_from_ms = max((now_ms - feature.window_ms) // feature.hop_ms * feature.hop_ms, counts_from_ms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import ClassVar, Final
 
 import msgspec
@@ -12,6 +13,7 @@ from features import sliding_hll
 from features.cells import HOURS
 from features.counting import past_answer
 from features.definitions import (
+    Add,
     Answer,
     Bound,
     Measures,
@@ -31,7 +33,7 @@ EXACT_VALUES: Final = 256
 MAX_PLACES: Final = 1_024  # (hour, value) places kept exactly: some 10 bytes each
 
 
-class DistinctPart(msgspec.Struct, array_like=True):
+class DistinctPart(msgspec.Struct, array_like=True, gc=False):
     """`hours`: hour of event time -> hash of value -> times seen. `newest` is the latest hour of the sketch."""
 
     hours: dict[int, dict[int, int]]
@@ -74,32 +76,40 @@ class Distinct(PartMeasure[DistinctPart]):
         """See PartMeasure."""
         return DistinctPart({})
 
-    def add(self, part: DistinctPart, event: Event, offset: int, append_ms: int) -> None:
+    def adder(self) -> Add[DistinctPart]:
         """See PartMeasure."""
-        value: str | None = getattr(event, self.field)
-        hour = event.event_time // HOURS.hop_ms
-        if value is None or hour < HOURS.oldest_cell(append_ms):
-            return
-        hashed = xxhash.xxh3_64_intdigest(value.encode())
-        if part.sketch is not None:
-            if part.newest >= HOURS.oldest_cell(append_ms):
-                sliding_hll.add(part.sketch, hashed, hour)
-                part.newest = max(part.newest, hour)
+        value_of, hash_of, hop_ms = attrgetter(self.field), xxhash.xxh3_64_intdigest, HOURS.hop_ms
+        kept_hours = HOURS.longest_window_ms // hop_ms
+
+        def add(part: DistinctPart, event: Event, offset: int, append_ms: int) -> None:
+            value: str | None = value_of(event)
+            hour = event.event_time // hop_ms
+            oldest = append_ms // hop_ms - kept_hours
+            if value is None or hour < oldest:
                 return
-            _forget(part)
-        values = part.hours.get(hour)
-        if values is None:
-            values = part.hours[hour] = {}
-        times = values.get(hashed, 0)
-        values[hashed] = times + 1
-        if not times:
-            part.places += 1
+            hashed = hash_of(value.encode())
+            if part.sketch is not None:
+                if part.newest >= oldest:
+                    sliding_hll.add(part.sketch, hashed, hour)
+                    part.newest = max(part.newest, hour)
+                    return
+                _forget(part)
+            values = part.hours.get(hour)
+            if values is None:
+                part.hours[hour] = {hashed: 1}
+                part.places += 1
+            elif hashed in values:
+                values[hashed] += 1
+                return
+            else:
+                values[hashed] = 1
+                part.places += 1
             if part.places > MAX_PLACES:
                 self.prune(part, append_ms)
                 if part.places > MAX_PLACES:
-                    _thin(part)
-                    if part.places > EXACT_VALUES:
-                        _to_sketch(part)
+                    self.shrink(part)
+
+        return add
 
     def undo(self, part: DistinctPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure. A sketch cannot take back; its answers are estimates anyway."""

@@ -7,7 +7,6 @@ record is original exactly if the window holds its own offset for its id, so a r
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Final
 
 import xxhash
@@ -37,17 +36,20 @@ def id_key(event_id: str) -> int:
     return xxhash.xxh3_64_intdigest(event_id.lower().encode())
 
 
-def measured_text(event: Event) -> str:
-    """The fields that measures can read, as one text."""
-    return (
-        f"{event.item_id}\n{event.category}\n{event.value}\n{event.search_term}\n{event.list_id}\n{event.position}"
-        f"\n{event.currency}"
+def measured_bytes(event: Event) -> bytes:
+    """The fields that measures can read."""
+    text = (
+        f"{event.item_id or ''}\n{event.category or ''}\n{event.search_term or ''}\n{event.list_id or ''}\n"
+        f"{event.currency or ''}"
     )
+    if event.value is not None or event.position is not None:
+        text += f"\n{event.value}\n{event.position}"
+    return text.encode()
 
 
-def check_of(text: str) -> int:
+def check_of(measured: bytes) -> int:
     """16 bits that tell an undo's fields from those of the original, but for one mistake in 65 536."""
-    return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")) & 0xFFFF
+    return xxhash.xxh3_64_intdigest(measured) & 0xFFFF
 
 
 def code_of(event_type: str) -> int:
@@ -122,7 +124,11 @@ class DuplicateWindow:
         while hours[0][0] < hour - HORIZON_HOURS:
             del hours[0]
         first_kept = hours[0][1]
-        gone = list(takewhile(lambda key: self.ids[key][0] < first_kept, self.ids))
+        gone: list[int] = []
+        for key, admitted in self.ids.items():
+            if admitted[0] >= first_kept:
+                break
+            gone.append(key)
         for key in gone:
             del self.ids[key]
         self.forgot = self.forgot or bool(gone)

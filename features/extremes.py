@@ -10,6 +10,7 @@ import msgspec
 from features.cells import LAYERS, layer_of
 from features.counting import MICRO, past_answer
 from features.definitions import (
+    Add,
     Answer,
     Bound,
     CatalogueError,
@@ -26,7 +27,7 @@ from features.reading import Reading
 from schemas.events import Event
 
 
-class ExtremePart(msgspec.Struct, array_like=True):
+class ExtremePart(msgspec.Struct, array_like=True, gc=False):
     """The extreme of each cell in millionths, layer by layer, and the latest time at which an undo hit one."""
 
     layers: list[dict[int, int]]
@@ -65,16 +66,20 @@ class Extreme(PartMeasure[ExtremePart]):
         """See PartMeasure."""
         return ExtremePart([{} for _ in LAYERS])
 
-    def add(self, part: ExtremePart, event: Event, offset: int, append_ms: int) -> None:
+    def adder(self) -> Add[ExtremePart]:
         """See PartMeasure."""
-        number: float | None = getattr(event, self.value)
-        if number is None:
-            return
-        amount = round(number * MICRO)
-        for layer in LAYERS:
-            index = event.event_time // layer.hop_ms
-            if index >= layer.oldest_cell(append_ms):
-                self._keep(part.layers[layer.slot], index, amount)
+
+        def add(part: ExtremePart, event: Event, offset: int, append_ms: int) -> None:
+            number: float | None = getattr(event, self.value)
+            if number is None:
+                return
+            amount = round(number * MICRO)
+            for layer in LAYERS:
+                index = event.event_time // layer.hop_ms
+                if index >= layer.oldest_cell(append_ms):
+                    self._keep(part.layers[layer.slot], index, amount)
+
+        return add
 
     def undo(self, part: ExtremePart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure."""

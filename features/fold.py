@@ -12,7 +12,7 @@ from features.catalogue import Catalogue
 from features.cells import DAY_MS, LAYERS, LONGEST_WINDOW_MS, Cells
 from features.counting import LARGEST_TOTAL, Count, Sum
 from features.definitions import ANY, Part
-from features.duplicates import check_of, code_of, id_key, is_unknown, measured_text, type_of
+from features.duplicates import check_of, code_of, id_key, is_unknown, measured_bytes, type_of
 from features.limits import ROOM_BYTES, make_room
 from features.state import UserState
 from schemas.events import EVENT_TYPES, UNDO, Event
@@ -47,6 +47,7 @@ class _Plan(NamedTuple):
     """What one event type changes, looked up in advance."""
 
     counts: tuple[int, ...]
+    first_cell: list[int]
     sums: tuple[tuple[int, Sum], ...]
     adds: tuple[tuple[int, ChangePart], ...]
     undos: tuple[tuple[int, ChangePart], ...]
@@ -57,7 +58,6 @@ class Folder:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._empty_cell = [0] * len(catalogue.cell_measures)
         self._plans: dict[str, _Plan] = {event_type: _plan(catalogue, event_type) for event_type in EVENT_TYPES}
         self._other_plan = _plan(catalogue, ANY)
 
@@ -68,29 +68,32 @@ class Folder:
         always means one prefix of the log.
         """
         key = id_key(event.event_id)
-        if position.reached_by(state.position):
-            original = state.duplicates.holds(key, position.offset)
-            return Outcome.REPLAYED_ORIGINAL if original else Outcome.REPLAYED
-        if state.position is not None and position.epoch > state.position.epoch:
-            state.duplicates.start_epoch()
+        known = state.position
+        if known is not None:
+            if position.reached_by(known):
+                original = state.duplicates.holds(key, position.offset)
+                return Outcome.REPLAYED_ORIGINAL if original else Outcome.REPLAYED
+            if position.epoch > known.epoch:
+                state.duplicates.start_epoch()
         state.position = position
-        state.version = max(state.version + 1, append_ms * 1000)
+        version = append_ms * 1000
+        state.version = version if version > state.version else state.version + 1
         if append_ms > state.append_ms:
             state.append_ms = append_ms
         time_ms = event.event_time
         if time_ms < append_ms - LONGEST_WINDOW_MS - DAY_MS:
             state.late_events += 1
             return Outcome.LATE
-        text = measured_text(event)
+        measured = measured_bytes(event)
+        check = check_of(measured)
         if event.type == UNDO:
-            return self._undo(state, event, key, text, append_ms)
-        code, check = code_of(event.type), check_of(text)
-        if not state.duplicates.admit(key, position.offset, append_ms, time_ms, code, check):
+            return self._undo(state, event, key, check, append_ms)
+        if not state.duplicates.admit(key, position.offset, append_ms, time_ms, code_of(event.type), check):
             state.duplicate_events += 1
             return Outcome.DUPLICATE
         self._count(state, event, position.offset)
         # What one event can add at most: its cells and its id, and its texts, two of them in two places.
-        state.size_bound += 500 + len(text) * (2 if text.isascii() else 8)
+        state.size_bound += 500 + 2 * len(measured)
         if state.size_bound > ROOM_BYTES:
             make_room(state, self._catalogue)
         return Outcome.FOLDED
@@ -111,20 +114,22 @@ class Folder:
 
     def _add_to_cells(self, cells: tuple[Cells, ...], plan: _Plan, event: Event, append_ms: int) -> None:
         time_ms = event.event_time
-        for (_, hop_ms, longest_ms), layer_cells in zip(LAYERS, cells, strict=True):
+        counts, sums = plan.counts, plan.sums
+        for layer_cells, (_, hop_ms, longest_ms) in zip(cells, LAYERS):  # noqa: B905  # both have three; half the cost
             index = time_ms // hop_ms
-            cell = layer_cells.get(index)
-            if cell is None:
-                if index < (append_ms - longest_ms) // hop_ms:
-                    continue  # no later read can need it
-                cell = layer_cells[index] = self._empty_cell.copy()
-            for slot in plan.counts:
-                cell[slot] += 1
-            for slot, measure in plan.sums:
+            if index in layer_cells:
+                cell = layer_cells[index]
+                for slot in counts:
+                    cell[slot] += 1
+            elif index >= (append_ms - longest_ms) // hop_ms:
+                cell = layer_cells[index] = plan.first_cell.copy()
+            else:
+                continue  # no later read can need it
+            for slot, measure in sums:
                 total = cell[slot] + measure.amount(event)
                 cell[slot] = max(-LARGEST_TOTAL, min(LARGEST_TOTAL, total))
 
-    def _undo(self, state: UserState, undo: Event, key: int, text: str, append_ms: int) -> Outcome:
+    def _undo(self, state: UserState, undo: Event, key: int, check: int, append_ms: int) -> Outcome:
         """Subtract the original that `undo` names, with its own time and type, from wherever it was added."""
         assert state.position is not None
         assert undo.undoes is not None
@@ -136,7 +141,6 @@ class Folder:
         window.advance(offset, append_ms)
         undone_key = id_key(undo.undoes)
         admitted = window.ids.get(undone_key)
-        check = check_of(text)
         if admitted is None and window.forgot:
             return Outcome.UNDO_TOO_LATE
         original_type = None if admitted is None else type_of(admitted[2])
@@ -151,6 +155,7 @@ class Folder:
         window.mark_undone(undone_key)
         original = msgspec.structs.replace(undo, type=original_type, event_time=admitted[1])
         self._subtract(state, original, admitted[0])
+        state.size_bound += 500
         state.undone_events += 1
         return Outcome.UNDONE
 
@@ -182,9 +187,11 @@ def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
         for place, measure in enumerate(catalogue.part_measures)
         if {event_type, ANY} & set(measure.event_types())
     ]
+    counts = tuple(slot for slot, measure in cells if isinstance(measure, Count))
     return _Plan(
-        tuple(slot for slot, measure in cells if isinstance(measure, Count)),
+        counts,
+        [int(slot in counts) for slot in range(len(catalogue.cell_measures))],
         tuple((slot, measure) for slot, measure in cells if isinstance(measure, Sum)),
-        tuple((place, measure.add) for place, measure in parts),
+        tuple((place, measure.adder()) for place, measure in parts),
         tuple((place, measure.undo) for place, measure in parts),
     )

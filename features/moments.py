@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import ClassVar, Literal
 
 import msgspec
 
 from features.definitions import (
     ANY,
+    Add,
     Answer,
     Bound,
     CatalogueError,
@@ -26,7 +28,7 @@ from schemas.events import Event
 Which = Literal["first", "last"]
 
 
-class MomentsPart(msgspec.Struct, array_like=True):
+class MomentsPart(msgspec.Struct, array_like=True, gc=False):
     """Earliest and latest time of `events` events; the doubts are those times of which an event was undone."""
 
     events: int = 0
@@ -62,14 +64,18 @@ class Moments(PartMeasure[MomentsPart]):
         """See PartMeasure."""
         return MomentsPart()
 
-    def add(self, part: MomentsPart, event: Event, offset: int, append_ms: int) -> None:
+    def adder(self) -> Add[MomentsPart]:
         """See PartMeasure."""
-        time_ms = event.event_time
-        if not part.events or time_ms > part.last_ms:
-            part.last_ms, part.last_doubt = time_ms, False
-        if not part.events or time_ms < part.first_ms:
-            part.first_ms, part.first_doubt = time_ms, False
-        part.events += 1
+
+        def add(part: MomentsPart, event: Event, offset: int, append_ms: int) -> None:
+            time_ms = event.event_time
+            if time_ms > part.last_ms or not part.events:
+                part.last_ms, part.last_doubt = time_ms, False
+            if time_ms < part.first_ms or not part.events:
+                part.first_ms, part.first_doubt = time_ms, False
+            part.events += 1
+
+        return add
 
     def undo(self, part: MomentsPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure."""
@@ -86,7 +92,7 @@ class Moments(PartMeasure[MomentsPart]):
         return MomentsPart(left.events + right.events, first[0], last[0], not first[1], last[1])
 
 
-class EdgePart(msgspec.Struct, array_like=True):
+class EdgePart(msgspec.Struct, array_like=True, gc=False):
     """The value at the first or last place of `events` events."""
 
     events: int = 0
@@ -127,15 +133,20 @@ class Edge(PartMeasure[EdgePart]):
         """See PartMeasure."""
         return EdgePart()
 
-    def add(self, part: EdgePart, event: Event, offset: int, append_ms: int) -> None:
+    def adder(self) -> Add[EdgePart]:
         """See PartMeasure."""
-        value: str | None = getattr(event, self.field)
-        if value is None:
-            return
-        here, there = (event.event_time, offset), (part.time_ms, part.offset)
-        if not part.events or (here > there if self.which == "last" else here < there):
-            part.time_ms, part.offset, part.value, part.doubt = *here, value, False
-        part.events += 1
+        value_of, last = attrgetter(self.field), self.which == "last"
+
+        def add(part: EdgePart, event: Event, offset: int, append_ms: int) -> None:
+            value: str | None = value_of(event)
+            if value is None:
+                return
+            here, there = (event.event_time, offset), (part.time_ms, part.offset)
+            if not part.events or (here > there if last else here < there):
+                part.time_ms, part.offset, part.value, part.doubt = *here, value, False
+            part.events += 1
+
+        return add
 
     def undo(self, part: EdgePart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure."""
@@ -230,7 +241,7 @@ def _read_since(index: int) -> Read:
         moment = last(reading)
         if not isinstance(moment.value, int):
             return moment
-        return moment._replace(value=max(0, reading.now_ms - moment.value) // 1000)
+        return Answer(max(0, reading.now_ms - moment.value) // 1000, moment.approximate, moment.reason)
 
     return read
 

@@ -52,9 +52,9 @@ class _PackedIds(msgspec.Struct, array_like=True, gc=False):
 
 class _Packed(msgspec.Struct, array_like=True, gc=False):
     format: int
-    fingerprints: list[int]
+    fingerprints: bytes  # uint32 each: of the cell measures, then of the parts
     cell_measures: int
-    counts_from_ms: list[int]
+    counts_from_ms: list[int]  # empty: every measure counts since ever
     position: tuple[int, int, int] | None
     version: int
     append_ms: int
@@ -103,6 +103,8 @@ def unpack(blob: bytes, catalogue: Catalogue) -> UserState:
         if found != FORMAT:
             raise UnreadableState(f"state format {found}; this version reads 1 to {FORMAT}")
         packed = _decoder.decode(blob)
+        stored = array("I", packed.fingerprints).tolist()
+        since = packed.counts_from_ms or [0] * len(stored)
         return UserState(
             position=None if packed.position is None else Position(*packed.position),
             version=packed.version,
@@ -113,9 +115,9 @@ def unpack(blob: bytes, catalogue: Catalogue) -> UserState:
             duplicate_events=packed.duplicate_events,
             undone_events=packed.undone_events,
             size_bound=packed.size_bound,
-            cells=adopt_cells(packed.cells, packed.fingerprints[: packed.cell_measures], catalogue),
-            parts=_parts(packed, catalogue),
-            counts_from_ms=adopt_since(packed.fingerprints, packed.counts_from_ms, catalogue, packed.append_ms),
+            cells=adopt_cells(packed.cells, stored[: packed.cell_measures], catalogue),
+            parts=_parts(packed.parts, stored[packed.cell_measures :], catalogue),
+            counts_from_ms=adopt_since(stored, since, catalogue, packed.append_ms),
             duplicates=_unpack_ids(packed.ids),
         )
     except UnreadableState:
@@ -128,9 +130,9 @@ def _encode(state: UserState, catalogue: Catalogue) -> bytes:
     return _encoder.encode(
         (
             FORMAT,
-            catalogue.fingerprints,
+            array("I", catalogue.fingerprints).tobytes(),
             len(catalogue.cell_measures),
-            state.counts_from_ms,
+            state.counts_from_ms if any(state.counts_from_ms) else (),
             state.position,
             state.version,
             state.append_ms,
@@ -147,10 +149,9 @@ def _encode(state: UserState, catalogue: Catalogue) -> bytes:
     )
 
 
-def _parts(packed: _Packed, catalogue: Catalogue) -> list[Part]:
-    stored = packed.fingerprints[packed.cell_measures :]
+def _parts(parts: list[msgspec.Raw], stored: list[int], catalogue: Catalogue) -> list[Part]:
     wanted = catalogue.fingerprints[len(catalogue.cell_measures) :]
-    known = packed.parts if tuple(stored) == wanted else _reordered(packed.parts, stored, wanted)
+    known = parts if tuple(stored) == wanted else _reordered(parts, stored, wanted)
     return [
         measure.zero() if raw is None else _part_decoder(measure.part_type).decode(raw)
         for raw, measure in zip(known, catalogue.part_measures, strict=True)

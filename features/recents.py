@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import ClassVar, Final
 
 import msgspec
 
 from features.definitions import (
+    Add,
     Answer,
     Bound,
     Measures,
@@ -28,7 +31,7 @@ SequenceEntry = tuple[int, int, str]
 """(event time in ms, offset, value)."""
 
 
-class RecentsPart(msgspec.Struct, array_like=True):
+class RecentsPart(msgspec.Struct, array_like=True, gc=False):
     """`entries` newest first. `displaced_ms`: latest event time of all that was seen and is not in the list.
 
     `doubt_ms`: an undo took an entry out, and one displaced up to this time may belong in its stead; 0 for none.
@@ -93,23 +96,20 @@ class _Recents(PartMeasure[RecentsPart]):
             self._insert(merged, entry)
         return merged
 
+    @abstractmethod
     def _insert(self, part: RecentsPart, entry: SequenceEntry) -> None:
-        raise NotImplementedError
+        """Put the entry into its place."""
 
-    def add(self, part: RecentsPart, event: Event, offset: int, append_ms: int) -> None:
+    def adder(self) -> Add[RecentsPart]:
         """See PartMeasure."""
-        value: str | None = getattr(event, self.field)
-        if value is not None:
-            self._insert(part, (event.event_time, offset, value))
+        value_of, insert = attrgetter(self.field), self._insert
 
-    def _place(self, part: RecentsPart, entry: SequenceEntry) -> None:
-        entries = part.entries
-        place = 0
-        while place < len(entries) and entries[place] > entry:
-            place += 1
-        entries.insert(place, entry)
-        if len(entries) > self.k:
-            part.displaced_ms = max(part.displaced_ms, entries.pop()[0])
+        def add(part: RecentsPart, event: Event, offset: int, append_ms: int) -> None:
+            value: str | None = value_of(event)
+            if value is not None:
+                insert(part, (event.event_time, offset, value))
+
+        return add
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,8 @@ class LastDistinct(_Recents):
     maths: ClassVar[int] = 1
 
     def _insert(self, part: RecentsPart, entry: SequenceEntry) -> None:
-        value = entry[2]
-        for index, kept in enumerate(part.entries):
+        entries, value = part.entries, entry[2]
+        for index, kept in enumerate(entries):
             if kept[2] == value:
                 if kept >= entry:
                     if kept != entry and entry[0] > part.displaced_ms:
@@ -137,9 +137,9 @@ class LastDistinct(_Recents):
                     return
                 if kept[0] > part.displaced_ms:
                     part.displaced_ms = kept[0]
-                del part.entries[index]
+                del entries[index]
                 break
-        self._place(part, entry)
+        _place(part, entry, self.k)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class Last(_Recents):
     maths: ClassVar[int] = 1
 
     def _insert(self, part: RecentsPart, entry: SequenceEntry) -> None:
-        self._place(part, entry)
+        _place(part, entry, self.k)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,19 @@ class Recent:
         """See FeatureDefinition."""
         index, measure = measures.part(self.name, self.measure, (Last, LastDistinct))
         return Bound("string_list", _read(index, measure), f"last {measure.k} of {self.measure}", (self.measure,))
+
+
+def _place(part: RecentsPart, entry: SequenceEntry, k: int) -> None:
+    entries = part.entries
+    if not entries or entry > entries[0]:  # the usual event: newer than all others
+        entries.insert(0, entry)
+    else:
+        place = 1
+        while place < len(entries) and entries[place] > entry:
+            place += 1
+        entries.insert(place, entry)
+    if len(entries) > k:
+        part.displaced_ms = max(part.displaced_ms, entries.pop()[0])
 
 
 def _read(index: int, measure: _Recents) -> Read:

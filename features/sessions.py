@@ -13,6 +13,7 @@ from features.cells import HOURS, parse_window
 from features.counting import past_answer
 from features.definitions import (
     ANY,
+    Add,
     Answer,
     Bound,
     CatalogueError,
@@ -35,7 +36,7 @@ _START, _END, _EVENTS, _DOUBT = range(4)
 _gap_ms = functools.cache(parse_window)
 
 
-class SessionsPart(msgspec.Struct, array_like=True):
+class SessionsPart(msgspec.Struct, array_like=True, gc=False):
     """Runs, oldest first, more than a gap apart."""
 
     runs: list[Run]
@@ -82,9 +83,21 @@ class Sessions(PartMeasure[SessionsPart]):
         """See PartMeasure."""
         return SessionsPart([])
 
-    def add(self, part: SessionsPart, event: Event, offset: int, append_ms: int) -> None:
+    def adder(self) -> Add[SessionsPart]:
         """See PartMeasure."""
-        _add(part.runs, event.event_time, _gap_ms(self.gap), HOURS.oldest_cell(append_ms) * HOURS.hop_ms)
+        gap_ms = self.gap_ms
+
+        def add(part: SessionsPart, event: Event, offset: int, append_ms: int) -> None:
+            runs, time_ms = part.runs, event.event_time
+            if runs:
+                last = runs[-1]
+                if last[_END] <= time_ms <= last[_END] + gap_ms:  # the usual event: in order, in the current session
+                    last[_END] = time_ms
+                    last[_EVENTS] += 1
+                    return
+            _join(runs, time_ms, gap_ms, HOURS.oldest_cell(append_ms) * HOURS.hop_ms)
+
+        return add
 
     def undo(self, part: SessionsPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure."""
@@ -113,17 +126,8 @@ class Sessions(PartMeasure[SessionsPart]):
         return SessionsPart(merged)
 
 
-def _add(runs: list[Run], time_ms: int, gap_ms: int, oldest_ms: int) -> None:
-    while runs and runs[0][_END] < oldest_ms:
-        del runs[0]
-    if runs:
-        last = runs[-1]
-        if last[_END] <= time_ms <= last[_END] + gap_ms:  # the usual event: in order, in the current session
-            last[_END] = time_ms
-            last[_EVENTS] += 1
-            return
-    elif time_ms < oldest_ms:
-        return
+def _join(runs: list[Run], time_ms: int, gap_ms: int, oldest_ms: int) -> None:
+    """Make one run of the event and every run within a gap of it, and drop the runs that ended before `oldest_ms`."""
     after = len(runs)
     while after and runs[after - 1][_START] > time_ms + gap_ms:
         after -= 1
@@ -136,8 +140,9 @@ def _add(runs: list[Run], time_ms: int, gap_ms: int, oldest_ms: int) -> None:
         joined[_END] = max(joined[_END], run[_END])
         joined[_EVENTS] += run[_EVENTS]
         joined[_DOUBT] |= run[_DOUBT]
-    if joined[_END] >= oldest_ms:
-        runs[before:after] = [joined]
+    runs[before:after] = [joined]
+    while runs and runs[0][_END] < oldest_ms:
+        del runs[0]
 
 
 @dataclass(frozen=True, slots=True)

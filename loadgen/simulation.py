@@ -27,7 +27,8 @@ class Arrival(NamedTuple):
 
 @dataclass
 class Simulation:
-    """`events` events of `users` users over `days` days from `start_ms` on; some users visit much more than others.
+    """`events` events of `users` users over `days` days from `start_ms` on; the 99th percentile of users
+    has exp(2.3 x `spread`) times as many as the median.
 
     Duplicates come within an hour of the first; undos within 20 hours, and one in ten of them twice, or for an event
     that never was.
@@ -42,6 +43,7 @@ class Simulation:
     undos: float = 0.01
     start_ms: int = 20_000 * DAY_MS
     seed: int = 5
+    spread: float = 0.4
     rng: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -54,7 +56,7 @@ class Simulation:
 
     def log(self) -> list[Arrival]:
         """All records, in order of arrival."""
-        weights = [self.rng.lognormvariate(0, 0.8) for _ in range(self.users)]
+        weights = [self.rng.lognormvariate(0, self.spread) for _ in range(self.users)]
         total = sum(weights)
         records: list[Arrival] = []
         for user, weight in enumerate(weights):

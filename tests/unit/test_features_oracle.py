@@ -22,6 +22,16 @@ from tests.unit.feature_world import CATALOGUE
 
 FULL = os.environ.get("HEADRACE_TEST_FULL_SIMULATION") == "1"
 SIMULATION = Simulation() if FULL else Simulation(events=20_000, users=200)
+_NOT_ALWAYS_REVERSIBLE = {
+    "recentItems",
+    "recentSearches",
+    "sessionCount7d",
+    "sessionEventCount",
+    "sessionLengthSeconds",
+    "firstSeenAt",
+    "lastSeenAt",
+    "secondsSinceLastPurchase",
+}
 MOMENTS_MS = [SIMULATION.start_ms + days * DAY_MS + DAY_MS // 3 for days in (3, 10, 20, 31, 34)]
 
 
@@ -51,9 +61,9 @@ def test_every_feature_of_every_user_is_what_plain_loops_say() -> None:
     assert wrong == []
     assert min(outcomes[each] for each in (Outcome.FOLDED, Outcome.DUPLICATE, Outcome.UNDONE)) > 0
     assert outcomes[Outcome.UNDO_MISMATCH] == outcomes[Outcome.LATE] == 0
-    print(read, outcomes, estimates)
-    # Estimates are what an undo leaves behind where it cannot be reversed: a few in a hundred reads of a feature.
-    assert all(count < read * 0.05 for count in estimates.values()), estimates
+    # Estimates are what an undo leaves behind where it cannot be reversed; 1 % of events are undone.
+    assert set(estimates) <= _NOT_ALWAYS_REVERSIBLE
+    assert all(count < read * 0.15 for count in estimates.values()), estimates
 
 
 def _compare(state: UserState, events: list[dict[str, object]], moment: int, estimates: Counter[str]) -> list[str]:
