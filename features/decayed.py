@@ -34,8 +34,8 @@ from schemas.events import Event
 MAX_KEYS: Final = 200
 MAX_TOP: Final = 50
 LEAST_SCORE: Final = 0.001  # a thousandth of one view: below it a key is not listed
-_STEP: Final = 8  # half-lives after which the reference moves; far from the 1 023 at which doubles overflow
-_GONE: Final = 2.0**-24  # at the reference: far below what would be listed, or change its 6 decimals
+_STEP: Final = 4  # half-lives after which the reference moves; far from the 1 023 at which doubles overflow
+_GONE: Final = 2.0**-20  # at the reference: a thousandth of what would be listed, a millionth of one view
 _LONG_AGO: Final = -80.0  # half-lives before the reference: nothing that could ever be listed
 _half_life_ms = functools.cache(parse_window)
 

@@ -10,7 +10,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar, Final, Generic, Literal, Protocol, TypedDict, TypeVar, get_args
+from typing import ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypedDict, TypeVar, get_args
 
 import msgspec
 
@@ -70,6 +70,13 @@ class Measure(Protocol):
         """Raises CatalogueError where the definition cannot work."""
 
 
+class Base(NamedTuple):
+    """What times and offsets are packed relative to: the latest of both that was folded."""
+
+    append_ms: int
+    offset: int
+
+
 class PartMeasure(ABC, Generic[P]):
     """A measure that keeps a part of its own. `add` in any order gives the same part, where it does not say else."""
 
@@ -78,6 +85,8 @@ class PartMeasure(ABC, Generic[P]):
     maths: ClassVar[int] = 1
     """Rises when the same definition computes or stores something else: new maths never reads old state."""
     part_type: ClassVar[type[Part]]
+    wire_type: ClassVar[type[Part] | None] = None
+    """What the part is packed as, if that is smaller than the part itself."""
 
     @abstractmethod
     def event_types(self) -> tuple[str, ...]:
@@ -109,6 +118,14 @@ class PartMeasure(ABC, Generic[P]):
 
     def prune(self, part: P, append_ms: int) -> None:
         """Drop what no later read can need. Nothing by default."""
+
+    def to_wire(self, part: P, base: Base) -> Part:
+        """The part as it is packed, relative to `base`."""
+        return part
+
+    def from_wire(self, wire: Part, base: Base) -> P:
+        """What `to_wire` packed, for a measure with a wire type."""
+        raise NotImplementedError
 
     def shrink(self, part: P) -> bool:
         """Give up precision for room, as the cap of the state demands. False if there is nothing to give."""

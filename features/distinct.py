@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
+from itertools import islice
 from operator import attrgetter
 from typing import ClassVar, Final
 
@@ -15,8 +17,10 @@ from features.counting import past_answer
 from features.definitions import (
     Add,
     Answer,
+    Base,
     Bound,
     Measures,
+    Part,
     PartMeasure,
     Read,
     TextField,
@@ -30,7 +34,9 @@ from features.sliding_hll import Registers
 from schemas.events import Event
 
 EXACT_VALUES: Final = 256
-MAX_PLACES: Final = 1_024  # (hour, value) places kept exactly: some 10 bytes each
+MAX_PLACES: Final = 1_024  # (hour, value) places kept exactly: some 6 bytes each
+_HASH_MASK: Final = (1 << sliding_hll.HASH_BITS) - 1  # 256 values share a hash once in 30 million users
+_hash_of = xxhash.xxh3_64_intdigest
 
 
 class DistinctPart(msgspec.Struct, array_like=True, gc=False):
@@ -44,6 +50,20 @@ class DistinctPart(msgspec.Struct, array_like=True, gc=False):
     """Latest hour in which an undo was inexact."""
     sketch: Registers | None = None
     newest: int = 0
+
+
+class DistinctWire(msgspec.Struct, array_like=True, gc=False):
+    """Hours counted back from the base with the number of their values; of all values in turn the 40 bits and times."""
+
+    hours: list[int]
+    counts: list[int]
+    low: bytes  # uint32 each
+    high: bytes  # one each
+    times: list[int]  # empty: once each
+    thinned: bool
+    doubt: int
+    sketch: Registers | None
+    newest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +82,7 @@ class Distinct(PartMeasure[DistinctPart]):
     version: int = 1
     maths: ClassVar[int] = 1
     part_type: ClassVar[type[DistinctPart]] = DistinctPart
+    wire_type: ClassVar[type[DistinctWire]] = DistinctWire
 
     def event_types(self) -> tuple[str, ...]:
         """See PartMeasure."""
@@ -78,7 +99,7 @@ class Distinct(PartMeasure[DistinctPart]):
 
     def adder(self) -> Add[DistinctPart]:
         """See PartMeasure."""
-        value_of, hash_of, hop_ms = attrgetter(self.field), xxhash.xxh3_64_intdigest, HOURS.hop_ms
+        value_of, hop_ms = attrgetter(self.field), HOURS.hop_ms
         kept_hours = HOURS.longest_window_ms // hop_ms
 
         def add(part: DistinctPart, event: Event, offset: int, append_ms: int) -> None:
@@ -87,7 +108,7 @@ class Distinct(PartMeasure[DistinctPart]):
             oldest = append_ms // hop_ms - kept_hours
             if value is None or hour < oldest:
                 return
-            hashed = hash_of(value.encode())
+            hashed = _hash_of(value.encode()) & _HASH_MASK
             if part.sketch is not None:
                 if part.newest >= oldest:
                     sliding_hll.add(part.sketch, hashed, hour)
@@ -117,7 +138,7 @@ class Distinct(PartMeasure[DistinctPart]):
         hour = event.event_time // HOURS.hop_ms
         if value is None or part.sketch is not None:
             return
-        hashed = xxhash.xxh3_64_intdigest(value.encode())
+        hashed = _hash_of(value.encode()) & _HASH_MASK
         values = part.hours.get(hour, {})
         times = values.get(hashed, 0)
         if times > 1:
@@ -160,6 +181,32 @@ class Distinct(PartMeasure[DistinctPart]):
                 _forget(part)
             else:
                 sliding_hll.prune(part.sketch, oldest)
+
+    def to_wire(self, part: DistinctPart, base: Base) -> DistinctWire:
+        """See PartMeasure."""
+        hour = base.append_ms // HOURS.hop_ms
+        hashes = [hashed for values in part.hours.values() for hashed in values]
+        times = [count for values in part.hours.values() for count in values.values()]
+        return DistinctWire(
+            [hour - each for each in part.hours],
+            [len(values) for values in part.hours.values()],
+            array("I", [hashed & 0xFFFFFFFF for hashed in hashes]).tobytes(),
+            bytes([hashed >> 32 for hashed in hashes]),
+            times if any(count != 1 for count in times) else [],
+            part.thinned,
+            part.doubt,
+            part.sketch,
+            part.newest,
+        )
+
+    def from_wire(self, wire: Part, base: Base) -> DistinctPart:
+        """See PartMeasure."""
+        assert isinstance(wire, DistinctWire)
+        hour = base.append_ms // HOURS.hop_ms
+        hashes = [low | high << 32 for low, high in zip(array("I", wire.low), wire.high, strict=True)]
+        places = iter(zip(hashes, wire.times or [1] * len(hashes), strict=True))
+        hours = {hour - back: dict(islice(places, count)) for back, count in zip(wire.hours, wire.counts, strict=True)}
+        return DistinctPart(hours, len(hashes), wire.thinned, wire.doubt, wire.sketch, wire.newest)
 
     def shrink(self, part: DistinctPart) -> bool:
         """See PartMeasure."""

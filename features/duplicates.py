@@ -18,7 +18,7 @@ HORIZON_HOURS: Final = 24
 # undo needs an id takes 19 bytes: 39 of the 64 KiB that a state may have.
 MAX_IDS: Final = 2_048
 _HOUR_MS: Final = 3_600_000
-_FORGOTTEN_OFFSET: Final = -1
+FORGOTTEN_OFFSET: Final = -1
 
 # Codes are stored: a new event type goes to the end of EVENT_TYPES.
 _CODES: Final[dict[str, int]] = {name: code for code, name in enumerate(EVENT_TYPES)}
@@ -113,8 +113,8 @@ class DuplicateWindow:
 
     def start_epoch(self) -> None:
         """The topic was made anew: ids stay known, their old offsets must match no new record."""
-        self.ids = {key: (_FORGOTTEN_OFFSET, *admitted[1:]) for key, admitted in self.ids.items()}
-        self.hours = [(hour, _FORGOTTEN_OFFSET) for hour, _ in self.hours[-1:]]
+        self.ids = {key: (FORGOTTEN_OFFSET, *admitted[1:]) for key, admitted in self.ids.items()}
+        self.hours = [(hour, FORGOTTEN_OFFSET) for hour, _ in self.hours[-1:]]
 
     def _expire(self, hour: int) -> None:
         """Forget the ids of hours that lie wholly outside the horizon."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from features.catalogue import Catalogue
-from features.cells import Cells
+from features.cells import LAYERS, Cells
 
 
 class UnreadableState(ValueError):
@@ -22,6 +22,15 @@ def adopt_cells(layers: Sequence[Cells], stored: Sequence[int], catalogue: Catal
     for layer in layers:
         cells = {index: [0 if slot is None else cell[slot] for slot in slots] for index, cell in layer.items()}
         moved.append({index: cell for index, cell in cells.items() if any(cell)})
+    return tuple(moved)
+
+
+def rebased(layers: Sequence[Cells], append_ms: int, sign: int) -> tuple[Cells, ...]:
+    """Cells by index (`sign` 1) or by distance from the oldest cell that is kept (-1), which takes fewer bytes."""
+    moved: list[Cells] = []
+    for layer, cells in zip(LAYERS, layers, strict=True):
+        shift = sign * layer.oldest_cell(append_ms)
+        moved.append({index + shift: cell for index, cell in cells.items()})
     return tuple(moved)
 
 

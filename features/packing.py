@@ -13,41 +13,22 @@ from typing import Any, Final
 import msgspec
 
 from features.catalogue import Catalogue
-from features.definitions import Part
-from features.duplicates import Admitted, DuplicateWindow
+from features.definitions import Base, Part
 from features.format1 import upgrade
 from features.limits import KEPT_BYTES, MAX_PACKED_BYTES, make_room, prune
 from features.packed import (
     UnreadableState,
     adopt_cells,
     adopt_since,
+    rebased,
 )
+from features.packed_ids import PackedIds, pack_ids, unpack_ids
 from features.state import UserState
 from schemas.receipts import Position
 
 FORMAT: Final = 2
 
 __all__ = ["FORMAT", "UnreadableState", "pack", "unpack"]
-
-_NO_OFFSET: Final = 2**32 - 1
-
-
-class _PackedIds(msgspec.Struct, array_like=True, gc=False):
-    """Ids in the order of first offsets: per id 8 bytes of key, 4 of offset, 4 of time, 1 of type, 2 of check.
-
-    Offsets count from `first_offset`, times back from `last_ms`: within the horizon and the ages that are accepted
-    (33 days in all) both fit 32 bits. An offset of an earlier topic is 2^32 - 1.
-    """
-
-    keys: bytes
-    first_offset: int
-    offsets: bytes
-    last_ms: int
-    ages_ms: bytes
-    codes: bytes
-    checks: bytes
-    hours: list[tuple[int, int]]
-    forgot: bool
 
 
 class _Packed(msgspec.Struct, array_like=True, gc=False):
@@ -66,7 +47,7 @@ class _Packed(msgspec.Struct, array_like=True, gc=False):
     size_bound: int
     cells: tuple[dict[int, list[int]], dict[int, list[int]], dict[int, list[int]]]
     parts: list[msgspec.Raw]
-    ids: _PackedIds
+    ids: PackedIds
 
 
 class _FormatOnly(msgspec.Struct, array_like=True, gc=False):
@@ -104,9 +85,11 @@ def unpack(blob: bytes, catalogue: Catalogue) -> UserState:
             raise UnreadableState(f"state format {found}; this version reads 1 to {FORMAT}")
         packed = _decoder.decode(blob)
         stored = array("I", packed.fingerprints).tolist()
+        position = None if packed.position is None else Position(*packed.position)
+        base = _base(position, packed.append_ms)
         since = packed.counts_from_ms or [0] * len(stored)
         return UserState(
-            position=None if packed.position is None else Position(*packed.position),
+            position=position,
             version=packed.version,
             append_ms=packed.append_ms,
             first_event_ms=packed.first_event_ms,
@@ -115,10 +98,10 @@ def unpack(blob: bytes, catalogue: Catalogue) -> UserState:
             duplicate_events=packed.duplicate_events,
             undone_events=packed.undone_events,
             size_bound=packed.size_bound,
-            cells=adopt_cells(packed.cells, stored[: packed.cell_measures], catalogue),
-            parts=_parts(packed.parts, stored[packed.cell_measures :], catalogue),
+            cells=adopt_cells(rebased(packed.cells, packed.append_ms, 1), stored[: packed.cell_measures], catalogue),
+            parts=_parts(packed.parts, stored[packed.cell_measures :], catalogue, base),
             counts_from_ms=adopt_since(stored, since, catalogue, packed.append_ms),
-            duplicates=_unpack_ids(packed.ids),
+            duplicates=unpack_ids(packed.ids, base),
         )
     except UnreadableState:
         raise
@@ -127,6 +110,7 @@ def unpack(blob: bytes, catalogue: Catalogue) -> UserState:
 
 
 def _encode(state: UserState, catalogue: Catalogue) -> bytes:
+    base = _base(state.position, state.append_ms)
     return _encoder.encode(
         (
             FORMAT,
@@ -142,20 +126,29 @@ def _encode(state: UserState, catalogue: Catalogue) -> bytes:
             state.duplicate_events,
             state.undone_events,
             state.size_bound,
-            state.cells,
-            state.parts,
-            _pack_ids(state.duplicates),
+            rebased(state.cells, state.append_ms, -1),
+            [measure.to_wire(part, base) for measure, part in zip(catalogue.part_measures, state.parts, strict=True)],
+            pack_ids(state.duplicates, base),
         )
     )
 
 
-def _parts(parts: list[msgspec.Raw], stored: list[int], catalogue: Catalogue) -> list[Part]:
+def _parts(parts: list[msgspec.Raw], stored: list[int], catalogue: Catalogue, base: Base) -> list[Part]:
     wanted = catalogue.fingerprints[len(catalogue.cell_measures) :]
     known = parts if tuple(stored) == wanted else _reordered(parts, stored, wanted)
-    return [
-        measure.zero() if raw is None else _part_decoder(measure.part_type).decode(raw)
-        for raw, measure in zip(known, catalogue.part_measures, strict=True)
-    ]
+    parts_now: list[Part] = []
+    for raw, measure in zip(known, catalogue.part_measures, strict=True):
+        if raw is None:
+            parts_now.append(measure.zero())
+        elif measure.wire_type is None:
+            parts_now.append(_part_decoder(measure.part_type).decode(raw))
+        else:
+            parts_now.append(measure.from_wire(_part_decoder(measure.wire_type).decode(raw), base))
+    return parts_now
+
+
+def _base(position: Position | None, append_ms: int) -> Base:
+    return Base(append_ms, 0 if position is None else position.offset)
 
 
 def _reordered(raws: list[msgspec.Raw], stored: list[int], wanted: tuple[int, ...]) -> list[msgspec.Raw | None]:
@@ -168,34 +161,3 @@ def _part_decoder(part_type: type[Part]) -> msgspec.msgpack.Decoder[Any]:
     if decoder is None:
         decoder = _part_decoders[part_type] = msgspec.msgpack.Decoder(part_type)
     return decoder
-
-
-def _pack_ids(window: DuplicateWindow) -> _PackedIds:
-    admitted = window.ids.values()
-    first = min((each[0] for each in admitted if each[0] >= 0), default=0)
-    last_ms = max((each[1] for each in admitted), default=0)
-    return _PackedIds(
-        array("Q", window.ids).tobytes(),
-        first,
-        array("I", [each[0] - first if each[0] >= 0 else _NO_OFFSET for each in admitted]).tobytes(),
-        last_ms,
-        array("I", [last_ms - each[1] for each in admitted]).tobytes(),
-        bytes([each[2] for each in admitted]),
-        array("H", [each[3] for each in admitted]).tobytes(),
-        window.hours,
-        window.forgot,
-    )
-
-
-def _unpack_ids(packed: _PackedIds) -> DuplicateWindow:
-    keys, offsets, ages, checks = array("Q"), array("I"), array("I"), array("H")
-    keys.frombytes(packed.keys)
-    offsets.frombytes(packed.offsets)
-    ages.frombytes(packed.ages_ms)
-    checks.frombytes(packed.checks)
-    first, last_ms = packed.first_offset, packed.last_ms
-    ids: dict[int, Admitted] = {
-        key: (-1 if offset == _NO_OFFSET else first + offset, last_ms - age, code, check)
-        for key, offset, age, code, check in zip(keys, offsets, ages, packed.codes, checks, strict=True)
-    }
-    return DuplicateWindow(ids, packed.hours, packed.forgot)

@@ -12,8 +12,10 @@ import msgspec
 from features.definitions import (
     Add,
     Answer,
+    Base,
     Bound,
     Measures,
+    Part,
     PartMeasure,
     Read,
     TextField,
@@ -42,6 +44,16 @@ class RecentsPart(msgspec.Struct, array_like=True, gc=False):
     doubt_ms: int = 0
 
 
+class RecentsWire(msgspec.Struct, array_like=True, gc=False):
+    """The same with times and offsets counted back from the base, newest first; 0 stays 0 for the last two."""
+
+    ages_ms: list[int]
+    offsets_back: list[int]
+    values: list[str]
+    displaced_ms: int
+    doubt_ms: int
+
+
 class _Recents(PartMeasure[RecentsPart]):
     """What both sequences share. Order of events: by (event time, offset), so equal times follow the log."""
 
@@ -51,6 +63,7 @@ class _Recents(PartMeasure[RecentsPart]):
     k: int
     __slots__ = ()
     part_type: ClassVar[type[RecentsPart]] = RecentsPart
+    wire_type: ClassVar[type[RecentsWire]] = RecentsWire
 
     def event_types(self) -> tuple[str, ...]:
         """See PartMeasure."""
@@ -73,6 +86,25 @@ class _Recents(PartMeasure[RecentsPart]):
                 del part.entries[index]
                 part.doubt_ms = max(part.doubt_ms, part.displaced_ms)
                 return
+
+    def to_wire(self, part: RecentsPart, base: Base) -> RecentsWire:
+        """See PartMeasure."""
+        return RecentsWire(
+            [base.append_ms - entry[0] for entry in part.entries],
+            [base.offset - entry[1] for entry in part.entries],
+            [entry[2] for entry in part.entries],
+            part.displaced_ms,
+            part.doubt_ms,
+        )
+
+    def from_wire(self, wire: Part, base: Base) -> RecentsPart:
+        """See PartMeasure."""
+        assert isinstance(wire, RecentsWire)
+        entries = [
+            (base.append_ms - age_ms, base.offset - back, value)
+            for age_ms, back, value in zip(wire.ages_ms, wire.offsets_back, wire.values, strict=True)
+        ]
+        return RecentsPart(entries, wire.displaced_ms, wire.doubt_ms)
 
     def in_doubt(self, part: RecentsPart) -> bool:
         """Whether an entry that was displaced may be missing: not once the list is full of newer ones."""

@@ -15,9 +15,11 @@ from features.definitions import (
     ANY,
     Add,
     Answer,
+    Base,
     Bound,
     CatalogueError,
     Measures,
+    Part,
     PartMeasure,
     Read,
     check_types,
@@ -42,6 +44,12 @@ class SessionsPart(msgspec.Struct, array_like=True, gc=False):
     runs: list[Run]
 
 
+class SessionsWire(msgspec.Struct, array_like=True, gc=False):
+    """Per run: ms from its end to the base, its length in ms, events x 2 + doubt."""
+
+    numbers: list[int]
+
+
 @dataclass(frozen=True, slots=True)
 class Sessions(PartMeasure[SessionsPart]):
     """Runs of events of type `of` whose gaps are at most `gap`; kept for 7 days.
@@ -59,6 +67,7 @@ class Sessions(PartMeasure[SessionsPart]):
     version: int = 1
     maths: ClassVar[int] = 1
     part_type: ClassVar[type[SessionsPart]] = SessionsPart
+    wire_type: ClassVar[type[SessionsWire]] = SessionsWire
 
     def event_types(self) -> tuple[str, ...]:
         """See PartMeasure."""
@@ -124,6 +133,23 @@ class Sessions(PartMeasure[SessionsPart]):
             else:
                 merged.append(list(run))
         return SessionsPart(merged)
+
+    def to_wire(self, part: SessionsPart, base: Base) -> SessionsWire:
+        """See PartMeasure."""
+        numbers: list[int] = []
+        for start_ms, end_ms, events, doubt in part.runs:
+            numbers += (base.append_ms - end_ms, end_ms - start_ms, events * 2 + doubt)
+        return SessionsWire(numbers)
+
+    def from_wire(self, wire: Part, base: Base) -> SessionsPart:
+        """See PartMeasure."""
+        assert isinstance(wire, SessionsWire)
+        runs: list[Run] = []
+        numbers = iter(wire.numbers)
+        for age_ms, length_ms, events in zip(numbers, numbers, numbers, strict=True):
+            end_ms = base.append_ms - age_ms
+            runs.append([end_ms - length_ms, end_ms, events >> 1, events & 1])
+        return SessionsPart(runs)
 
 
 def _join(runs: list[Run], time_ms: int, gap_ms: int, oldest_ms: int) -> None:

@@ -15,14 +15,15 @@ from typing import Final
 PRECISION_BITS: Final = 9
 REGISTERS: Final = 1 << PRECISION_BITS
 STANDARD_ERROR: Final = 1.04 / math.sqrt(REGISTERS)  # 4.6 %
-_TAIL_BITS: Final = 64 - PRECISION_BITS
+HASH_BITS: Final = 40  # 9 for the register and 31 for the rank: without saturation up to some 10^11 values
+_TAIL_BITS: Final = HASH_BITS - PRECISION_BITS
 
 Registers = dict[int, list[tuple[int, int]]]
 """Register -> its (hour, rank) pairs, latest hour first, so that ranks rise."""
 
 
 def add(registers: Registers, hashed: int, hour: int) -> None:
-    """Count the value with this 64-bit hash, seen in `hour`."""
+    """Count the value with this 40-bit hash, seen in `hour`."""
     rank = _TAIL_BITS - (hashed & ((1 << _TAIL_BITS) - 1)).bit_length() + 1
     register = hashed >> _TAIL_BITS
     registers[register] = _frontier([*registers.get(register, ()), (hour, rank)])
