@@ -181,10 +181,16 @@ def fingerprint(measure: Measure) -> int:
 
 
 def described(definition: object) -> dict[str, object]:
-    """The definition as JSON; two definitions that describe alike compute alike. Words about it are left out."""
-    entries = {field.name: getattr(definition, field.name) for field in fields(definition)}  # type: ignore[arg-type]
-    entries.pop("doc", None)
-    plain = {name: _plain(value) for name, value in entries.items()}
+    """The definition as JSON; two definitions that describe alike compute alike.
+
+    Words about it are left out, and so is what has its default, so that a new option changes no older definition.
+    """
+    entries = {field: getattr(definition, field.name) for field in fields(definition)}  # type: ignore[arg-type]
+    plain = {
+        field.name: _plain(value)
+        for field, value in entries.items()
+        if field.name == "version" or (field.name != "doc" and value != field.default)
+    }
     return {"kind": type(definition).__name__, "maths": getattr(definition, "maths", 1), **plain}
 
 
