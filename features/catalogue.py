@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ __all__ = [
 
 MAX_CELL_MEASURES: Final = 64  # each is a number in every cell of every user
 MAX_PART_MEASURES: Final = 64
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")  # what GraphQL takes as well
 M = TypeVar("M")
 AnyPartMeasure = PartMeasure[Any]  # each knows its own part; only the catalogue holds all kinds together
 
@@ -95,8 +97,8 @@ class Catalogue:
     def __init__(
         self, measures: Sequence[CellMeasure | AnyPartMeasure], features: Sequence[FeatureDefinition] = ()
     ) -> None:
-        _refuse_twins("measures", measures)
-        _refuse_twins("features", features)
+        _check_names("measures", measures)
+        _check_names("features", features)
         for measure in measures:
             if not isinstance(measure, Count | Sum | PartMeasure):
                 raise CatalogueError(f"{measure!r} is not a measure; features go into `features`")
@@ -205,10 +207,16 @@ def describe(catalogue: Catalogue) -> dict[str, dict[str, dict[str, object]]]:
     }
 
 
-def _refuse_twins(what: str, definitions: Sequence[object]) -> None:
+def _check_names(what: str, definitions: Sequence[object]) -> None:
     for name, count in Counter(getattr(each, "name", repr(each)) for each in definitions).items():
         if count > 1:
             raise CatalogueError(f"two {what} are called {name!r}; rename one")
+    for each in definitions:
+        name, version = getattr(each, "name", "x"), getattr(each, "version", 1)
+        if not _NAME.fullmatch(name):
+            raise CatalogueError(f"{name!r} is no name; use letters, digits and underscores, a letter first")
+        if version < 1:
+            raise CatalogueError(f"{name!r} has version {version}; use 1 or more")
 
 
 def _check_width(catalogue: Catalogue) -> None:

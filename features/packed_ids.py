@@ -18,7 +18,8 @@ class PackedIds(msgspec.Struct, array_like=True, gc=False):
     """Ids in the order of first offsets: per id 8 bytes of key, 4 of offset, 4 of time, 1 of type, 2 of check.
 
     Offsets count back from the base, times from `last_ms`: within the horizon and the ages that are accepted (33 days
-    in all) both fit 32 bits, and what a broken clock makes of them is cut there. `hours` are flat pairs: hours back from the base, and their offset, also counted back.
+    in all) both fit 32 bits, and what a broken clock makes of them is cut there. `hours` are flat pairs: hours back
+    from the base, and their offset, also counted back.
     """
 
     keys: bytes

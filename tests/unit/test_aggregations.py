@@ -71,7 +71,7 @@ class Close(dict[str, float]):
         keys = self.keys() | other.keys()
         return all(self.get(key, 0.001) == pytest.approx(other.get(key, 0.001), rel=1e-9, abs=1e-5) for key in keys)
 
-    __hash__ = None  # type: ignore[assignment]  # as dict
+    __hash__ = None  # as dict
 
 
 def plain(measure: PartMeasure[Any], part: Part) -> object:

@@ -57,6 +57,13 @@ def test_every_event_type_is_accepted() -> None:
         assert isinstance(judged(fit(type=name)), AcceptedEvent), name
 
 
+def test_an_undo_names_the_event_it_takes_back() -> None:
+    accepted = judged(fit(type="undo", undoes=ID[:-1] + "2", value=1.5))
+    assert isinstance(accepted, AcceptedEvent)
+    event = decode_record(accepted.value)
+    assert (event.type, event.undoes, event.value) == ("undo", ID[:-1] + "2", 1.5)
+
+
 def test_the_clients_send_time_corrects_its_clock() -> None:
     accepted = judged(fit(occurredAt="2026-03-01T11:00:00Z"), sent_at_ms=RECEIVED_MS - 3_600_000)
     assert isinstance(accepted, AcceptedEvent)
@@ -81,6 +88,10 @@ def test_the_clients_send_time_corrects_its_clock() -> None:
         (fit(occurredAt="yesterday"), "INVALID_TYPE", "occurredAt"),
         (fit(occurredAt="2026-03-01T12:00:00"), "INVALID_TYPE", "occurredAt"),
         (fit(itemId="\ud800"), "INVALID_TYPE", ""),
+        (fit(type="undo"), "MISSING_FIELD", "undoes"),
+        (fit(type="undo", undoes="abc"), "INVALID_TYPE", "undoes"),
+        (fit(type="undo", undoes=7), "INVALID_TYPE", "undoes"),
+        (fit(undoes=ID), "INVALID_TYPE", "undoes"),
         (fit(type="view_itm"), "UNKNOWN_EVENT_TYPE", "type"),
         (fit(userId=""), "VALUE_OUT_OF_RANGE", "userId"),
         (fit(userId="u" * 257), "VALUE_OUT_OF_RANGE", "userId"),
@@ -149,6 +160,8 @@ def test_a_worker_ignores_what_a_newer_writer_added() -> None:
         (json.dumps(fit()).encode(), msgspec.ValidationError),
         (json.dumps(fit(eventTime=1, receivedAt=1, eventId="x")).encode(), ValueError),
         (json.dumps(fit(eventTime=1, receivedAt=1, userId="")).encode(), ValueError),
+        (json.dumps(fit(eventTime=1, receivedAt=1, type="undo")).encode(), ValueError),
+        (json.dumps(fit(eventTime=1, receivedAt=1, type="undo", undoes="x")).encode(), ValueError),
     ],
 )
 def test_a_record_that_is_no_event_raises(record: bytes, error: type[Exception]) -> None:
