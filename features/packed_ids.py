@@ -10,7 +10,7 @@ import msgspec
 from features.definitions import Base
 from features.duplicates import FORGOTTEN_OFFSET, Admitted, DuplicateWindow
 
-_MOST: Final = 2**32 - 1  # as an offset: one of an earlier topic
+_MOST: Final = 2**32 - 1  # as an offset: one of an earlier topic, or too far away to matter
 _HOUR_MS: Final = 3_600_000
 
 
@@ -37,12 +37,13 @@ def pack_ids(window: DuplicateWindow, base: Base) -> PackedIds:
     admitted = window.ids.values()
     last_ms = max((each[1] for each in admitted), default=0)
     hour_now = base.append_ms // _HOUR_MS
+    backs = [base.offset - each[0] if each[0] != FORGOTTEN_OFFSET else _MOST for each in admitted]
     hours: list[int] = []
     for hour, offset in window.hours:
         hours += (hour_now - hour, -1 if offset == FORGOTTEN_OFFSET else base.offset - offset)
     return PackedIds(
         array("Q", window.ids).tobytes(),
-        array("I", [min(base.offset - each[0], _MOST) if each[0] >= 0 else _MOST for each in admitted]).tobytes(),
+        array("I", [back if 0 <= back < _MOST else _MOST for back in backs]).tobytes(),
         last_ms,
         array("I", [min(last_ms - each[1], _MOST) for each in admitted]).tobytes(),
         bytes([each[2] for each in admitted]),
