@@ -17,9 +17,11 @@ from features.derive import derive
 from features.fold import Folder
 from features.packing import pack, unpack
 from features.state import UserState, new_state
-from loadgen.simulation import Simulation
+from loadgen.simulation import Arrival, Simulation
 from schemas.events import Event
 from schemas.receipts import Position
+
+BATCH = 2_000  # the most records of one flush
 
 
 def timed(work: Callable[[], object], runs: int, per: int) -> tuple[float, float, float]:
@@ -32,6 +34,25 @@ def timed(work: Callable[[], object], runs: int, per: int) -> tuple[float, float
     return statistics.median(costs), min(costs), max(costs)
 
 
+def fold_all(log: list[Arrival], folder: Folder, states: dict[str, UserState]) -> float:
+    """Fold the log in batches that were decoded just before, as a lane does. Microseconds of CPU an event."""
+    states.clear()
+    spent = 0
+    for start in range(0, len(log), BATCH):
+        batch = [
+            (msgspec.convert({"receivedAt": append_ms, **fields}, Event), Position(1, 0, start + place), append_ms)
+            for place, (append_ms, fields) in enumerate(log[start : start + BATCH])
+        ]
+        for event, _, _ in batch:
+            if event.user_id not in states:
+                states[event.user_id] = new_state(CATALOGUE)
+        begin = time.process_time_ns()
+        for event, position, append_ms in batch:
+            folder.fold(states[event.user_id], event, position, append_ms)
+        spent += time.process_time_ns() - begin
+    return spent / 1000 / len(log)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser()
@@ -41,22 +62,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     simulation = Simulation(events=options.events, users=options.users, spread=options.spread)
-    log = [
-        (msgspec.convert({"receivedAt": append_ms, **fields}, Event), Position(1, 0, offset), append_ms)
-        for offset, (append_ms, fields) in enumerate(simulation.log())
-    ]
+    log = simulation.log()
     folder = Folder(CATALOGUE)
     states: dict[str, UserState] = {}
-
-    def fold() -> None:
-        states.clear()
-        for event, position, append_ms in log:
-            state = states.get(event.user_id)
-            if state is None:
-                state = states[event.user_id] = new_state(CATALOGUE)
-            folder.fold(state, event, position, append_ms)
-
-    rows = [("fold one event", timed(fold, options.runs, len(log)))]
+    fold_us = sorted(fold_all(log, folder, states) for _ in range(options.runs))
+    rows = [("fold one event", (statistics.median(fold_us), fold_us[0], fold_us[-1]))]
     users = list(states.values())
     now_ms = simulation.end_ms
 

@@ -46,6 +46,7 @@ ChangePart = Callable[[Part, Event, int, int], None]
 class _Plan(NamedTuple):
     """What one event type changes, looked up in advance."""
 
+    code: int
     counts: tuple[int, ...]
     first_cell: list[int]
     sums: tuple[tuple[int, Sum], ...]
@@ -86,25 +87,21 @@ class Folder:
             return Outcome.LATE
         measured = measured_bytes(event)
         check = check_of(measured)
+        plan = self._plans.get(event.type, self._other_plan)
         if event.type == UNDO:
             return self._undo(state, event, key, check, append_ms)
-        if not state.duplicates.admit(key, position.offset, append_ms, time_ms, code_of(event.type), check):
+        if not state.duplicates.admit(key, position.offset, append_ms, time_ms, plan.code, check):
             state.duplicate_events += 1
             return Outcome.DUPLICATE
-        self._count(state, event, position.offset)
+        self._count(state, plan, event, position.offset)
         # What one event can add at most: its cells and its id, and its texts, two of them in two places.
         state.size_bound += 500 + 2 * len(measured)
         if state.size_bound > ROOM_BYTES:
             make_room(state, self._catalogue)
         return Outcome.FOLDED
 
-    def _count(self, state: UserState, event: Event, offset: int) -> None:
-        time_ms = event.event_time
-        if state.first_event_ms is None or time_ms < state.first_event_ms:
-            state.first_event_ms = time_ms
-        if state.last_event_ms is None or time_ms > state.last_event_ms:
-            state.last_event_ms = time_ms
-        plan = self._plans.get(event.type, self._other_plan)
+    def _count(self, state: UserState, plan: _Plan, event: Event, offset: int) -> None:
+        state.cover(event.event_time)
         append_ms = state.append_ms
         if plan.counts or plan.sums:
             self._add_to_cells(state.cells, plan, event, append_ms)
@@ -148,11 +145,13 @@ class Folder:
             if admitted is not None and is_unknown(admitted[2]):
                 return Outcome.UNDO_TOO_LATE
             window.admit(key, offset, append_ms, undo.event_time, code_of(UNDO), check)
+            state.cover(undo.event_time)
             return Outcome.NOTHING_TO_UNDO
         if admitted[3] != check:
             return Outcome.UNDO_MISMATCH
         window.admit(key, offset, append_ms, undo.event_time, code_of(UNDO), check)
         window.mark_undone(undone_key)
+        state.cover(undo.event_time)
         original = msgspec.structs.replace(undo, type=original_type, event_time=admitted[1])
         self._subtract(state, original, admitted[0])
         state.size_bound += 500
@@ -189,6 +188,7 @@ def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
     ]
     counts = tuple(slot for slot, measure in cells if isinstance(measure, Count))
     return _Plan(
+        code_of(event_type),
         counts,
         [int(slot in counts) for slot in range(len(catalogue.cell_measures))],
         tuple((slot, measure) for slot, measure in cells if isinstance(measure, Sum)),

@@ -17,9 +17,9 @@ class UserState:
     """Mutable in the worker that owns its partition; everywhere else it is only read.
 
     `version` is in microseconds and rises with every record; `append_ms` is the largest LogAppendTime folded.
-    `parts` holds what each measure outside of cells keeps; `counts_from_ms` says, for the cell measures and then the
-    parts, since which moment of the log a measure counts: 0 for always. `size_bound` is at least the bytes that
-    it would pack to.
+    `first_event_ms` and `last_event_ms` span the user's timeline, undos included. `parts` holds what each measure
+    outside of cells keeps; `counts_from_ms` says, for the cell measures and then the parts, since which moment of the
+    log a measure counts: 0 for always. `size_bound` is at least the bytes that it would pack to.
     """
 
     position: Position | None = None
@@ -35,6 +35,13 @@ class UserState:
     parts: list[msgspec.Struct] = field(default_factory=list)
     counts_from_ms: list[int] = field(default_factory=list)
     duplicates: DuplicateWindow = field(default_factory=DuplicateWindow)
+
+    def cover(self, time_ms: int) -> None:
+        """Widen the span from first to last event to a record of the timeline."""
+        if self.first_event_ms is None or time_ms < self.first_event_ms:
+            self.first_event_ms = time_ms
+        if self.last_event_ms is None or time_ms > self.last_event_ms:
+            self.last_event_ms = time_ms
 
 
 class Zeros(Protocol):

@@ -69,8 +69,19 @@ def test_an_undone_event_that_comes_again_stays_undone() -> None:
 
 def test_an_undo_of_an_event_that_never_came_changes_nothing() -> None:
     log = Log()
+    before = log.values()
     assert log.send(undo_of(make_event())) is Outcome.NOTHING_TO_UNDO
-    assert log.state.last_event_ms is None
+    assert log.values() == before
+
+
+def test_the_span_of_the_timeline_holds_the_undo_but_the_user_was_not_seen_then() -> None:
+    log = Log()
+    view = make_event(NOW_MS - 3 * DAY_MS)
+    log.send(view)
+    log.send(make_event(NOW_MS - 2 * DAY_MS))
+    log.send(undo_of(view))
+    assert (log.state.first_event_ms, log.state.last_event_ms) == (NOW_MS - 3 * DAY_MS, NOW_MS)
+    assert log.value("lastSeenAt") == NOW_MS - 2 * DAY_MS
 
 
 def test_an_undo_cannot_be_undone() -> None:
