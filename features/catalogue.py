@@ -65,8 +65,8 @@ __all__ = [
     "load_catalogue",
 ]
 
-MAX_CELL_MEASURES: Final = 64  # each is a number in every cell of every user
-MAX_PART_MEASURES: Final = 64
+MAX_CELL_MEASURES: Final = 32  # each is a number in every cell of every user, of up to 261 cells
+MAX_PART_MEASURES: Final = 32
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")  # what GraphQL takes as well
 M = TypeVar("M")
 AnyPartMeasure = PartMeasure[Any]  # each knows its own part; only the catalogue holds all kinds together

@@ -209,8 +209,10 @@ class Distinct(PartMeasure[DistinctPart]):
         return DistinctPart(hours, len(hashes), wire.thinned, wire.doubt, wire.sketch, wire.newest)
 
     def shrink(self, part: DistinctPart) -> bool:
-        """See PartMeasure."""
-        if part.sketch is not None or part.places <= EXACT_VALUES:
+        """See PartMeasure: a sketch instead of exact places, then the older half of the sketch's hours."""
+        if part.sketch is not None:
+            return _halve(part.sketch)
+        if part.places <= EXACT_VALUES:
             return False
         _thin(part)
         if part.places > EXACT_VALUES:
@@ -263,6 +265,13 @@ def _read(index: int, window_ms: int) -> Read:
 def _forget(part: DistinctPart) -> None:
     part.hours, part.places, part.thinned, part.doubt = {}, 0, False, 0
     part.sketch, part.newest = None, 0
+
+
+def _halve(sketch: Registers) -> bool:
+    hours = [hour for pairs in sketch.values() for hour, _ in pairs]
+    oldest, newest = min(hours, default=0), max(hours, default=0)
+    sliding_hll.prune(sketch, (oldest + newest) // 2 + 1)
+    return newest > oldest
 
 
 def _thin(part: DistinctPart) -> None:

@@ -105,6 +105,15 @@ class Extreme(PartMeasure[ExtremePart]):
             for index in [index for index in cells if index < oldest]:
                 del cells[index]
 
+    def shrink(self, part: ExtremePart) -> bool:
+        """See PartMeasure: the older half of the fullest layer; windows that cover it say so."""
+        cells, layer = max(zip(part.layers, LAYERS, strict=True), key=lambda pair: len(pair[0]))
+        gone = sorted(cells)[: len(cells) // 2]
+        for index in gone:
+            del cells[index]
+            part.doubt_ms = max(part.doubt_ms, index * layer.hop_ms)
+        return bool(gone)
+
     def _keep(self, cells: dict[int, int], index: int, amount: int) -> None:
         known = cells.get(index)
         if known is None or (amount < known if self.which == "min" else amount > known):
@@ -140,7 +149,11 @@ def _read(index: int, which: Literal["min", "max"], window_ms: int) -> Read:
         amounts = [amount for cell, amount in part.layers[layer.slot].items() if oldest <= cell <= newest]
         value = choose(amounts) / MICRO if amounts else None
         if part.doubt_ms and part.doubt_ms // layer.hop_ms >= oldest:
-            return Answer(value, True, "an event that was the extreme of its cell was undone")
+            return Answer(
+                value,
+                True,
+                "an event that was the extreme of its cell was undone, or a cell was dropped for want of room",
+            )
         return past_answer(reading, window_ms, value) if reading.past else Answer(value)
 
     return read

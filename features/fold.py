@@ -52,6 +52,9 @@ class _Plan(NamedTuple):
     sums: tuple[tuple[int, Sum], ...]
     adds: tuple[tuple[int, ChangePart], ...]
     undos: tuple[tuple[int, ChangePart], ...]
+    event_bytes: int
+    """What one event can add to the packed state at most, apart from its texts: an id, three cells, places in parts."""
+    text_copies: int
 
 
 class Folder:
@@ -94,8 +97,7 @@ class Folder:
             state.duplicate_events += 1
             return Outcome.DUPLICATE
         self._count(state, plan, event, position.offset)
-        # What one event can add at most: its cells and its id, and its texts, two of them in two places.
-        state.size_bound += 500 + 2 * len(measured)
+        state.size_bound += plan.event_bytes + len(measured) * plan.text_copies
         if state.size_bound > ROOM_BYTES:
             make_room(state, self._catalogue)
         return Outcome.FOLDED
@@ -154,7 +156,7 @@ class Folder:
         state.cover(undo.event_time)
         original = msgspec.structs.replace(undo, type=original_type, event_time=admitted[1])
         self._subtract(state, original, admitted[0])
-        state.size_bound += 500
+        state.size_bound += self._other_plan.event_bytes
         state.undone_events += 1
         return Outcome.UNDONE
 
@@ -194,4 +196,6 @@ def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
         tuple((slot, measure) for slot, measure in cells if isinstance(measure, Sum)),
         tuple((place, measure.adder()) for place, measure in parts),
         tuple((place, measure.undo) for place, measure in parts),
+        event_bytes=30 + len(LAYERS) * (10 + 9 * len(catalogue.cell_measures)) + 60 * len(parts),
+        text_copies=len(parts),
     )

@@ -1,10 +1,11 @@
 """The cap of a packed state, and what is given up for it, in which order.
 
 Policy, first to last: cells and places that no read can need; the precision of distinct counts; the lower half of the
-keys of decayed sums; the older half of each sequence; the last two again and again. Counts, sums, sessions, moments and
-the ids of the duplicate guard are bounded by themselves and never dropped for room.
-It happens in the fold, at a place that depends on the log alone, so a replay drops the same; what was dropped shows in
-the answers as `approximate`.
+keys of decayed sums; the older half of each sequence; the older half of minima and maxima; and last, which no sensible
+catalogue gets to, the older half of the fullest layer of cells, whose features then say since when they count. Each step
+is repeated while it helps. Sessions, moments and the ids of the duplicate guard are bounded by themselves and never
+dropped for room. It happens in the fold, at a place that depends on the log alone, so a replay drops the same; what was
+dropped shows in the answers as `approximate`.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import msgspec
 
 from features import cells
 from features.catalogue import Catalogue
+from features.cells import LAYERS
 from features.decayed import Decayed
 from features.definitions import PartMeasure
 from features.distinct import Distinct
+from features.extremes import Extreme
 from features.recents import Last, LastDistinct
 from features.state import UserState
 
@@ -63,4 +66,19 @@ def _steps(state: UserState, catalogue: Catalogue) -> list[Callable[[], bool]]:
 
         return step
 
-    return [shrink(Distinct), shrink(Decayed), shrink(Last, LastDistinct)]
+    def drop_cells() -> bool:
+        return _drop_cells(state, len(catalogue.cell_measures))
+
+    return [shrink(Distinct), shrink(Decayed), shrink(Last, LastDistinct), shrink(Extreme), drop_cells]
+
+
+def _drop_cells(state: UserState, cell_measures: int) -> bool:
+    kept, layer = max(zip(state.cells, LAYERS, strict=True), key=lambda pair: len(pair[0]))
+    ordered = sorted(kept)
+    gone = ordered[: len(ordered) // 2]
+    for index in gone:
+        del kept[index]
+    if gone:
+        since_ms = (gone[-1] + 1) * layer.hop_ms
+        state.counts_from_ms[:cell_measures] = [max(each, since_ms) for each in state.counts_from_ms[:cell_measures]]
+    return bool(gone)

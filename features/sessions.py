@@ -30,7 +30,7 @@ from features.reading import Reading
 from schemas.events import Event
 
 LONGEST_GAP_MS: Final = 86_400_000
-SHORTEST_GAP_MS: Final = 5 * 60_000  # 7 days hold at most 2 016 gaps of it
+SHORTEST_GAP_MS: Final = 15 * 60_000  # 7 days hold at most 672 gaps of it, some 10 bytes each
 
 Run = list[int]
 """[start ms, end ms, events, doubt]; doubt is 1 once an undo made the borders uncertain."""
@@ -81,7 +81,7 @@ class Sessions(PartMeasure[SessionsPart]):
         except ValueError as error:
             raise CatalogueError(f"measure {self.name!r}: gap: {error}") from error
         if not SHORTEST_GAP_MS <= gap_ms <= LONGEST_GAP_MS:
-            raise CatalogueError(f"measure {self.name!r}: gap is {self.gap!r}; use 5m to 1d")
+            raise CatalogueError(f"measure {self.name!r}: gap is {self.gap!r}; use 15m to 1d")
 
     @property
     def gap_ms(self) -> int:

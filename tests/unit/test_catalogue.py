@@ -68,7 +68,7 @@ def test_features_keep_the_order_of_their_definitions() -> None:
         ([Extreme("e", of="purchase", value="price", which="max")], [], "measure 'e' .*'price'"),  # type: ignore[arg-type]
         ([Extreme("e", of="purchase", value="value", which="mid")], [], "'e' .*use min or max"),  # type: ignore[arg-type]
         ([Edge("e", of="search", field="search_term", which="best")], [], "'e' .*first or last"),  # type: ignore[arg-type]
-        ([Sessions("s", gap="1m")], [], "'s': gap is '1m'; use 5m to 1d"),
+        ([Sessions("s", gap="1m")], [], "'s': gap is '1m'; use 15m to 1d"),
         ([Sessions("s", gap="soon")], [], "'s': gap: .*write for example"),
         ([Decayed("d", weights={}, half_life="1h")], [], "'d' filters no event type"),
         ([Decayed("d", weights={"any": 1}, half_life="1h")], [], "'d' .*unknown event type 'any'"),
@@ -88,7 +88,7 @@ def test_features_keep_the_order_of_their_definitions() -> None:
         ([VIEWS], [VIEWS], "is not a feature; measures go into `measures`"),
         ([VIEWS], [Windowed("no spaces", "views", "1h", doc="")], "'no spaces' .*letters, digits"),
         ([VIEWS], [Windowed("x", "views", "1h", doc="", version=0)], "'x' has version 0; use 1 or more"),
-        ([Count(f"c{n}", of="share") for n in range(65)], [], "65 counts and sums; .*room for 64"),
+        ([Count(f"c{n}", of="share") for n in range(33)], [], "33 counts and sums; .*room for 32"),
     ],
 )
 def test_a_bad_definition_is_refused_with_its_name_and_the_fix(

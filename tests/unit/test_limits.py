@@ -5,6 +5,17 @@ from __future__ import annotations
 import random
 from copy import deepcopy
 
+from features.catalogue import (
+    Catalogue,
+    Decayed,
+    Distinct,
+    Extreme,
+    LastDistinct,
+    Sum,
+    Windowed,
+    WindowedExtreme,
+)
+from features.definitions import ANY
 from features.derive import derive
 from features.duplicates import MAX_IDS
 from features.fold import Outcome
@@ -66,6 +77,34 @@ def test_dropping_depends_on_the_log_alone() -> None:
         if n % 7 == 0:
             packed.state = unpack(pack(packed.state, CATALOGUE), CATALOGUE)
     assert pack(packed.state, CATALOGUE) == pack(straight.state, CATALOGUE)
+
+
+def test_the_widest_catalogue_stays_below_the_cap_and_says_what_it_gave_up() -> None:
+    wide = Catalogue(
+        measures=[
+            *(Sum(f"s{n}", of=ANY, value="value") for n in range(32)),
+            *(Extreme(f"e{n}", of=ANY, value="value", which="max") for n in range(8)),
+            *(Distinct(f"d{n}", of=ANY, field="item_id") for n in range(8)),
+            *(LastDistinct(f"l{n}", of=ANY, field="category", k=100) for n in range(8)),
+            *(Decayed(f"t{n}", weights={"view_item": 1}, half_life="30d", by="item_id", keys=200) for n in range(8)),
+        ],
+        features=[
+            Windowed("sum30d", "s0", window="30d", doc=""),
+            Windowed("sum1h", "s0", window="1h", doc=""),
+            WindowedExtreme("max30d", "e0", window="30d", doc=""),
+        ],
+    )
+    log = Log(wide)
+    rng = random.Random(1)
+    for n in range(3_000):
+        text = "x" * (1_000 if n % 40 == 0 else 20)
+        age_ms = rng.randrange(rng.choice([3_600_000, 7 * DAY_MS, 30 * DAY_MS]))
+        log.send(make_event(NOW_MS - age_ms, item_id=f"sku-{n}", category=f"{text}{n}", value=1e11 * rng.random()))
+        if n % 100 == 0:
+            assert len(pack(deepcopy(log.state), wide)) <= MAX_PACKED_BYTES, n
+    served = {feature.name: feature for feature in derive(wide, log.state, NOW_MS)}
+    assert served["sum30d"].counts_from_ms is not None
+    assert served["max30d"].approximate
 
 
 def test_a_sum_stops_at_what_packs_into_64_bits() -> None:
