@@ -2,10 +2,10 @@
 
 Policy, first to last: cells and places that no read can need; the precision of distinct counts; the lower half of the
 keys of decayed sums; the older half of each sequence; the older half of minima and maxima; and last, which no sensible
-catalogue gets to, the older half of the fullest layer of cells, whose features then say since when they count. Each step
-is repeated while it helps. Sessions, moments and the ids of the duplicate guard are bounded by themselves and never
-dropped for room. It happens in the fold, at a place that depends on the log alone, so a replay drops the same; what was
-dropped shows in the answers as `approximate`.
+catalogue gets to, the older half of the fullest layer of cells, whose features then say since when they count. Each
+step is repeated while it helps. Sessions, moments and the ids of the duplicate guard are bounded by themselves and
+never dropped for room. It happens in the fold, at a place that depends on the log alone, so a replay drops the same;
+what was dropped shows in the answers as `approximate`.
 """
 
 from __future__ import annotations
