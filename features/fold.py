@@ -112,21 +112,21 @@ class Folder:
             add(parts[place], event, offset, append_ms)
 
     def _add_to_cells(self, cells: tuple[Cells, ...], plan: _Plan, event: Event, append_ms: int) -> None:
+        _, counts, first_cell, sums, *_ = plan
         time_ms = event.event_time
-        counts, sums = plan.counts, plan.sums
-        for layer_cells, (_, hop_ms, longest_ms) in zip(cells, LAYERS):  # noqa: B905  # both have three; half the cost
+        for slot, hop_ms, longest_ms in LAYERS:
+            layer_cells = cells[slot]
             index = time_ms // hop_ms
             if index in layer_cells:
                 cell = layer_cells[index]
                 for slot in counts:
                     cell[slot] += 1
             elif index >= (append_ms - longest_ms) // hop_ms:
-                cell = layer_cells[index] = plan.first_cell.copy()
+                cell = layer_cells[index] = first_cell.copy()
             else:
                 continue  # no later read can need it
-            for slot, measure in sums:
-                total = cell[slot] + measure.amount(event)
-                cell[slot] = max(-LARGEST_TOTAL, min(LARGEST_TOTAL, total))
+            if sums:
+                _add_sums(cell, sums, event)
 
     def _undo(self, state: UserState, undo: Event, key: int, check: int, append_ms: int) -> Outcome:
         """Subtract the original that `undo` names, with its own time and type, from wherever it was added."""
@@ -175,6 +175,11 @@ class Folder:
                 del layer_cells[index]
         for place, undo in plan.undos:
             undo(state.parts[place], original, offset, state.append_ms)
+
+
+def _add_sums(cell: list[int], sums: tuple[tuple[int, Sum], ...], event: Event) -> None:
+    for slot, measure in sums:
+        cell[slot] = max(-LARGEST_TOTAL, min(LARGEST_TOTAL, cell[slot] + measure.amount(event)))
 
 
 def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
