@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import statistics
 import time
 from collections.abc import Callable
@@ -63,6 +64,8 @@ def main() -> None:
     options = parser.parse_args()
     simulation = Simulation(events=options.events, users=options.users, spread=options.spread)
     log = simulation.log()
+    gc.collect()
+    gc.freeze()  # the log is not the worker's: its collector never walks over it
     folder = Folder(CATALOGUE)
     states: dict[str, UserState] = {}
     fold_us = sorted(fold_all(log, folder, states) for _ in range(options.runs))
