@@ -73,8 +73,9 @@ def prune(cells: tuple[Cells, ...], now_ms: int) -> None:
     for layer in LAYERS:
         oldest = layer.oldest_cell(now_ms)
         layer_cells = cells[layer.slot]
-        for index in [index for index in layer_cells if index < oldest]:
-            del layer_cells[index]
+        if layer_cells and min(layer_cells) < oldest:
+            for index in [index for index in layer_cells if index < oldest]:
+                del layer_cells[index]
 
 
 def merge(left: tuple[Cells, ...], right: tuple[Cells, ...]) -> tuple[Cells, ...]:

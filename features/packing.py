@@ -127,7 +127,10 @@ def _encode(state: UserState, catalogue: Catalogue) -> bytes:
             state.undone_events,
             state.size_bound,
             rebased(state.cells, state.append_ms, -1),
-            [measure.to_wire(part, base) for measure, part in zip(catalogue.part_measures, state.parts, strict=True)],
+            [
+                part if measure.wire_type is None else measure.to_wire(part, base)
+                for measure, part in zip(catalogue.part_measures, state.parts, strict=True)
+            ],
             pack_ids(state.duplicates, base),
         )
     )
