@@ -5,96 +5,76 @@ A measure is an event filter and an aggregation; a feature is a way to read meas
 
 from __future__ import annotations
 
+import difflib
 import importlib
-import zlib
+import importlib.util
+import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Literal, get_args
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
-from features.cells import parse_window
-from schemas.events import EVENT_TYPES
+from features.cells import layer_of
+from features.counting import CellMeasure, Count, DaysActive, Ratio, Sum, Windowed
+from features.decayed import Decayed, DecayedSum, Top
+from features.definitions import (
+    CatalogueError,
+    FeatureDefinition,
+    FeatureKind,
+    Part,
+    PartMeasure,
+    Read,
+    described,
+    fingerprint,
+)
+from features.distinct import Distinct, DistinctCount
+from features.extremes import Extreme, WindowedExtreme
+from features.moments import Edge, EdgeValue, Moments, SecondsSince, SeenAt
+from features.recents import Last, LastDistinct, Recent
+from features.sessions import SessionCount, SessionEvents, SessionLength, Sessions
 
-FeatureKind = Literal["int", "float", "string_list", "timestamp"]
-TextField = Literal["item_id", "category", "search_term", "list_id", "currency"]
-NumberField = Literal["value", "position"]
-MAX_LAST = 100  # a sequence is part of every user's state, which must stay small
+__all__ = [
+    "Catalogue",
+    "CatalogueError",
+    "Count",
+    "DaysActive",
+    "Decayed",
+    "DecayedSum",
+    "Distinct",
+    "DistinctCount",
+    "Edge",
+    "EdgeValue",
+    "Extreme",
+    "Feature",
+    "FeatureKind",
+    "Last",
+    "LastDistinct",
+    "Moments",
+    "Ratio",
+    "Recent",
+    "SecondsSince",
+    "SeenAt",
+    "SessionCount",
+    "SessionEvents",
+    "SessionLength",
+    "Sessions",
+    "Sum",
+    "Top",
+    "Windowed",
+    "WindowedExtreme",
+    "load_catalogue",
+]
 
-
-class CatalogueError(ValueError):
-    """A catalogue that cannot be used; the message names the definition and the fix."""
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """Number of events of type `of`."""
-
-    name: str
-    of: str
-    version: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Sum:
-    """Sum of the number `value` over the events of type `of`; events without it add nothing."""
-
-    name: str
-    of: str
-    value: NumberField
-    version: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class LastDistinct:
-    """The `k` values of `field` seen last, newest by (event time, offset) first, each only at its newest place."""
-
-    name: str
-    of: str
-    field: TextField
-    k: int
-    version: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Windowed:
-    """A count or sum over the last `window` (`5m`, `24h`, `30d`), sliding with the moment of the read."""
-
-    name: str
-    measure: str
-    window: str
-    doc: str
-    version: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Recent:
-    """The list that a `LastDistinct` measure keeps."""
-
-    name: str
-    measure: str
-    doc: str
-    version: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The earliest or latest event time of the user, over all event types."""
-
-    name: str
-    which: Literal["first", "last"]
-    doc: str
-    version: int = 1
-
-
-CellMeasure = Count | Sum
-Measure = CellMeasure | LastDistinct
-FeatureDefinition = Windowed | Recent | Seen
+MAX_CELL_MEASURES: Final = 32  # each is a number in every cell of every user, of up to 261 cells
+MAX_PART_MEASURES: Final = 32
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")  # what GraphQL takes as well
+M = TypeVar("M")
+AnyPartMeasure = PartMeasure[Any]  # each knows its own part; only the catalogue holds all kinds together
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A feature with its references resolved: `slot` is the measure's place in cells or sequences."""
+    """A feature with its references resolved. `places` are those of its measures in `UserState.counts_from_ms`."""
 
     name: str
     kind: FeatureKind
@@ -102,100 +82,147 @@ class Feature:
     version: int
     window: str | None
     window_ms: int | None
-    slot: int
+    hop_ms: int | None
+    formula: str
+    measures: tuple[str, ...]
+    places: tuple[int, ...]
+    slots: tuple[int, ...]
+    read: Read
     definition: FeatureDefinition
 
 
-@dataclass(frozen=True)
 class Catalogue:
     """Measures and features that belong together. Raises CatalogueError where they do not fit."""
 
-    measures: Sequence[Measure]
-    definitions: Sequence[FeatureDefinition] = field(default=(), kw_only=True)
-
-    def __post_init__(self) -> None:
-        for what, names in (
-            ("measures", [measure.name for measure in self.measures]),
-            ("features", [definition.name for definition in self.definitions]),
-        ):
-            for name, count in Counter(names).items():
-                if count > 1:
-                    raise CatalogueError(f"two {what} are called {name!r}; rename one")
-        for measure in self.measures:
-            _check_measure(measure)
-        _ = self.features  # resolves every reference
-
-    @cached_property
-    def cell_measures(self) -> tuple[CellMeasure, ...]:
+    def __init__(
+        self, measures: Sequence[CellMeasure | AnyPartMeasure], features: Sequence[FeatureDefinition] = ()
+    ) -> None:
+        _check_names("measures", measures)
+        _check_names("features", features)
+        for measure in measures:
+            if not isinstance(measure, Count | Sum | PartMeasure):
+                raise CatalogueError(f"{measure!r} is not a measure; features go into `features`")
+            measure.check()
+        self.cell_measures: tuple[CellMeasure, ...] = tuple(m for m in measures if isinstance(m, Count | Sum))
         """Measures kept in cells; the position is the slot in a cell's vector."""
-        return tuple(measure for measure in self.measures if isinstance(measure, Count | Sum))
-
-    @cached_property
-    def sequences(self) -> tuple[LastDistinct, ...]:
-        """Measures kept as sequences; the position is the slot."""
-        return tuple(measure for measure in self.measures if isinstance(measure, LastDistinct))
-
-    @cached_property
-    def features(self) -> tuple[Feature, ...]:
+        self.part_measures: tuple[AnyPartMeasure, ...] = tuple(m for m in measures if isinstance(m, PartMeasure))
+        """Measures that keep a part of their own; the position is the place among a state's parts."""
+        _check_width(self)
+        self.fingerprints: tuple[int, ...] = tuple(map(fingerprint, (*self.cell_measures, *self.part_measures)))
+        """What a packed state says about which measures it holds: of the cell measures, then of the parts."""
+        self.features: tuple[Feature, ...] = tuple(self._resolve(definition) for definition in features)
         """Every feature, resolved, in the order of the definitions."""
-        return tuple(self._resolve(definition) for definition in self.definitions)
 
-    @cached_property
-    def layout(self) -> int:
-        """Fingerprint of what the packed state holds: changes with the measures, not with the features."""
-        return zlib.crc32(repr((self.cell_measures, self.sequences)).encode())
+    @property
+    def measures(self) -> tuple[CellMeasure | AnyPartMeasure, ...]:
+        """Every measure, those in cells first."""
+        return (*self.cell_measures, *self.part_measures)
+
+    @property
+    def measure_count(self) -> int:
+        """Cell measures and parts together."""
+        return len(self.fingerprints)
+
+    def zero_parts(self) -> list[Part]:
+        """The parts of a user without events."""
+        return [measure.zero() for measure in self.part_measures]
+
+    def cell_slot(self, feature: str, measure: str) -> int:
+        """See features.definitions.Measures."""
+        names = [each.name for each in self.cell_measures]
+        if measure not in names:
+            raise self._unknown(feature, measure, names, "Count or Sum")
+        return names.index(measure)
+
+    def part(self, feature: str, measure: str, kinds: type[M] | tuple[type[M], ...]) -> tuple[int, M]:
+        """See features.definitions.Measures."""
+        fitting = {each.name: (place, each) for place, each in enumerate(self.part_measures) if isinstance(each, kinds)}
+        if measure not in fitting:
+            wanted = kinds if isinstance(kinds, tuple) else (kinds,)
+            raise self._unknown(feature, measure, fitting, " or ".join(kind.__name__ for kind in wanted))
+        place, found = fitting[measure]
+        return place, found
+
+    def adds_whole_numbers(self, slot: int) -> bool:
+        """See features.definitions.Measures."""
+        return isinstance(self.cell_measures[slot], Count)
+
+    def _unknown(self, feature: str, measure: str, known: Iterable[str], wanted: str) -> CatalogueError:
+        fitting = list(known)
+        if measure in (each.name for each in self.measures):
+            return CatalogueError(
+                f"feature {feature!r} reads {measure!r}, which is no {wanted}; "
+                f"these are: {', '.join(fitting) or 'none'}"
+            )
+        nearest = difflib.get_close_matches(measure, fitting, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"such measures are: {', '.join(fitting) or 'none'}"
+        return CatalogueError(f"feature {feature!r} reads unknown measure {measure!r}; {hint}")
 
     def _resolve(self, definition: FeatureDefinition) -> Feature:
-        window: str | None = None
-        window_ms: int | None = None
-        slot = 0
-        kind: FeatureKind
-        match definition:
-            case Windowed():
-                names = [measure.name for measure in self.cell_measures]
-                slot = _slot(definition.name, definition.measure, names)
-                kind = "int" if isinstance(self.cell_measures[slot], Count) else "float"
-                window = definition.window
-                try:
-                    window_ms = parse_window(window)
-                except ValueError as error:
-                    raise CatalogueError(f"feature {definition.name!r}: {error}") from error
-            case Recent():
-                slot = _slot(definition.name, definition.measure, [measure.name for measure in self.sequences])
-                kind = "string_list"
-            case Seen():
-                kind = "timestamp"
-        return Feature(definition.name, kind, definition.doc, definition.version, window, window_ms, slot, definition)
+        if not hasattr(definition, "bind"):
+            raise CatalogueError(f"{definition!r} is not a feature; measures go into `measures`")
+        bound = definition.bind(self)
+        names = [measure.name for measure in self.measures]
+        hop_ms = bound.hop_ms
+        if hop_ms is None and bound.window_ms is not None:
+            hop_ms = layer_of(bound.window_ms).hop_ms
+        return Feature(
+            name=definition.name,
+            kind=bound.kind,
+            doc=definition.doc,
+            version=definition.version,
+            window=getattr(definition, "window", None),
+            window_ms=bound.window_ms,
+            hop_ms=hop_ms,
+            formula=bound.formula,
+            measures=bound.measures,
+            places=tuple(names.index(name) for name in bound.measures),
+            slots=bound.slots,
+            read=bound.read,
+            definition=definition,
+        )
 
 
 def load_catalogue(reference: str) -> Catalogue:
-    """The catalogue that `module:NAME` names. Raises CatalogueError with the reference and the cause."""
+    """The catalogue that `module:NAME` names. Raises CatalogueError with the reference, the file and the cause."""
     module_name, _, attribute = reference.partition(":")
     try:
         catalogue = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except CatalogueError as error:
+        spec = importlib.util.find_spec(module_name)
+        where = reference if spec is None or spec.origin is None else spec.origin
+        raise CatalogueError(f"{where}: {error}") from error
+    except (ImportError, AttributeError, ValueError, TypeError, SyntaxError, NameError) as error:
         raise CatalogueError(f"cannot load catalogue {reference!r}: {error}") from error
     if not isinstance(catalogue, Catalogue):
         raise CatalogueError(f"{reference!r} is a {type(catalogue).__name__}, not a Catalogue")
     return catalogue
 
 
-def _slot(feature: str, measure: str, names: list[str]) -> int:
-    if measure not in names:
-        raise CatalogueError(f"feature {feature!r} reads {measure!r}; such measures are: {', '.join(names)}")
-    return names.index(measure)
+def describe(catalogue: Catalogue) -> dict[str, dict[str, dict[str, object]]]:
+    """Every definition as JSON: what `features.manifest` compares."""
+    return {
+        "measures": {measure.name: described(measure) for measure in catalogue.measures},
+        "features": {feature.name: described(feature.definition) for feature in catalogue.features},
+    }
 
 
-def _check_measure(measure: Measure) -> None:
-    if measure.of not in EVENT_TYPES:
-        raise CatalogueError(
-            f"measure {measure.name!r} filters unknown event type {measure.of!r}; known: {', '.join(EVENT_TYPES)}"
-        )
-    if isinstance(measure, Sum) and measure.value not in get_args(NumberField):
-        raise CatalogueError(f"measure {measure.name!r} sums {measure.value!r}; numbers are: value, position")
-    if isinstance(measure, LastDistinct):
-        if measure.field not in get_args(TextField):
-            known = ", ".join(get_args(TextField))
-            raise CatalogueError(f"measure {measure.name!r} keeps unknown field {measure.field!r}; known: {known}")
-        if not 1 <= measure.k <= MAX_LAST:
-            raise CatalogueError(f"measure {measure.name!r} keeps {measure.k} values; use 1 to {MAX_LAST}")
+def _check_names(what: str, definitions: Sequence[object]) -> None:
+    for name, count in Counter(getattr(each, "name", repr(each)) for each in definitions).items():
+        if count > 1:
+            raise CatalogueError(f"two {what} are called {name!r}; rename one")
+    for each in definitions:
+        name, version = getattr(each, "name", "x"), getattr(each, "version", 1)
+        if not _NAME.fullmatch(name):
+            raise CatalogueError(f"{name!r} is no name; use letters, digits and underscores, a letter first")
+        if version < 1:
+            raise CatalogueError(f"{name!r} has version {version}; use 1 or more")
+
+
+def _check_width(catalogue: Catalogue) -> None:
+    for what, count, most in (
+        ("counts and sums", len(catalogue.cell_measures), MAX_CELL_MEASURES),
+        ("other measures", len(catalogue.part_measures), MAX_PART_MEASURES),
+    ):
+        if count > most:
+            raise CatalogueError(f"the catalogue has {count} {what}; a user's state has room for {most}")

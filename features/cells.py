@@ -18,12 +18,11 @@ A window W read at `now` is the sum of the cells whose index is at least floor((
 import re
 from typing import Final, NamedTuple
 
-Number = int | float
-Cells = dict[int, list[Number]]
-"""Cell index -> one value per windowed measure, in catalogue order."""
+Cells = dict[int, list[int]]
+"""Cell index -> one whole number per windowed measure, in catalogue order; sums are in millionths."""
 
 _MINUTE_MS: Final = 60_000
-_HOUR_MS: Final = 3_600_000
+HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000
 
 
@@ -40,18 +39,20 @@ class Layer(NamedTuple):
 
 
 LAYERS: Final = (
-    Layer(0, _MINUTE_MS, _HOUR_MS),
-    Layer(1, _HOUR_MS, 7 * DAY_MS),
+    Layer(0, _MINUTE_MS, HOUR_MS),
+    Layer(1, HOUR_MS, 7 * DAY_MS),
     Layer(2, DAY_MS, 30 * DAY_MS),
 )
-LONGEST_WINDOW_MS: Final = LAYERS[-1].longest_window_ms
+HOURS: Final = LAYERS[1]
+DAYS: Final = LAYERS[2]
+LONGEST_WINDOW_MS: Final = DAYS.longest_window_ms
 
-_UNIT_MS = {"m": _MINUTE_MS, "h": _HOUR_MS, "d": DAY_MS}
+_UNIT_MS = {"m": _MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 
 
 def parse_window(text: str) -> int:
     """Milliseconds of a window such as `5m`, `24h` or `30d`. Raises ValueError with the fix."""
-    match = re.fullmatch(r"([1-9]\d*)([mhd])", text)
+    match = re.fullmatch(r"([1-9][0-9]*)([mhd])", text)
     if match is None:
         raise ValueError(f"window {text!r} is not a duration; write for example 5m, 24h or 30d")
     window_ms = int(match[1]) * _UNIT_MS[match[2]]
@@ -62,18 +63,9 @@ def parse_window(text: str) -> int:
 
 def layer_of(window_ms: int) -> Layer:
     """The finest layer that holds a window of this length."""
-    return next(layer for layer in LAYERS if window_ms <= layer.longest_window_ms)
-
-
-def add(cells: tuple[Cells, ...], event_ms: int, slot: int, amount: Number, width: int) -> None:
-    """Add `amount` to measure `slot` in the event's cell of every layer."""
-    for layer in LAYERS:
-        index = event_ms // layer.hop_ms
-        layer_cells = cells[layer.slot]
-        cell = layer_cells.get(index)
-        if cell is None:
-            cell = layer_cells[index] = [0] * width
-        cell[slot] += amount
+    if window_ms <= HOUR_MS:
+        return LAYERS[0]
+    return HOURS if window_ms <= HOURS.longest_window_ms else DAYS
 
 
 def prune(cells: tuple[Cells, ...], now_ms: int) -> None:
@@ -81,18 +73,22 @@ def prune(cells: tuple[Cells, ...], now_ms: int) -> None:
     for layer in LAYERS:
         oldest = layer.oldest_cell(now_ms)
         layer_cells = cells[layer.slot]
-        for index in [index for index in layer_cells if index < oldest]:
-            del layer_cells[index]
+        if layer_cells and min(layer_cells) < oldest:
+            for index in [index for index in layer_cells if index < oldest]:
+                del layer_cells[index]
 
 
-def window_sum(cells: tuple[Cells, ...], slot: int, window_ms: int, now_ms: int) -> Number:
-    """Sum of measure `slot` over the window that ends at `now_ms`."""
-    layer = layer_of(window_ms)
-    oldest = (now_ms - window_ms) // layer.hop_ms
-    return sum(cell[slot] for index, cell in cells[layer.slot].items() if index >= oldest)
+def merge(left: tuple[Cells, ...], right: tuple[Cells, ...]) -> tuple[Cells, ...]:
+    """The cells of both sets of events together."""
+    merged: tuple[Cells, ...] = tuple({index: list(cell) for index, cell in cells.items()} for cells in left)
+    for cells, more in zip(merged, right, strict=True):
+        for index, cell in more.items():
+            known = cells.get(index)
+            cells[index] = list(cell) if known is None else [a + b for a, b in zip(known, cell, strict=True)]
+    return merged
 
 
-def covered_from(window_ms: int, now_ms: int) -> int:
+def covered_from(window_ms: int, now_ms: int, hop_ms: int | None = None) -> int:
     """Where the window really starts: the lower edge of its oldest cell, in ms."""
-    hop_ms = layer_of(window_ms).hop_ms
+    hop_ms = layer_of(window_ms).hop_ms if hop_ms is None else hop_ms
     return (now_ms - window_ms) // hop_ms * hop_ms

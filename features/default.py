@@ -1,6 +1,29 @@
 """The catalogue that Headrace ships: what a shop usually asks about a visitor."""
 
-from features.catalogue import Catalogue, Count, LastDistinct, Recent, Seen, Sum, Windowed
+from features.catalogue import (
+    Catalogue,
+    Count,
+    DaysActive,
+    Decayed,
+    Distinct,
+    DistinctCount,
+    LastDistinct,
+    Moments,
+    Ratio,
+    Recent,
+    SecondsSince,
+    SeenAt,
+    SessionCount,
+    SessionEvents,
+    SessionLength,
+    Sessions,
+    Sum,
+    Top,
+    Windowed,
+)
+from features.definitions import ANY
+
+INTEREST = {"view_item": 1.0, "add_to_cart": 3.0, "purchase": 10.0}
 
 CATALOGUE = Catalogue(
     measures=[
@@ -8,18 +31,70 @@ CATALOGUE = Catalogue(
         Count("cart_adds", of="add_to_cart"),
         Count("purchases", of="purchase"),
         Sum("revenue", of="purchase", value="value"),
+        Count("list_views", of="view_item_list"),
+        Count("list_clicks", of="select_item"),
+        Count("events", of=ANY),
         LastDistinct("viewed_items", of="view_item", field="item_id", k=20),
+        LastDistinct("search_terms", of="search", field="search_term", k=10),
+        Distinct("items_viewed", of="view_item", field="item_id"),
+        Decayed("category_interest", weights=INTEREST, half_life="24h", by="category"),
+        Decayed("item_interest", weights=INTEREST, half_life="2h", by="item_id"),
+        Sessions("sessions", gap="30m"),
+        Moments("activity", of=ANY),
+        Moments("purchase_moments", of="purchase"),
     ],
-    definitions=[
+    features=[
         Windowed("viewCount5m", "views", window="5m", doc="Items viewed in the last 5 minutes."),
         Windowed("viewCount1h", "views", window="1h", doc="Items viewed in the last hour."),
         Windowed("viewCount24h", "views", window="24h", doc="Items viewed in the last 24 hours."),
         Windowed("viewCount7d", "views", window="7d", doc="Items viewed in the last 7 days."),
+        Windowed("viewCount30d", "views", window="30d", doc="Items viewed in the last 30 days."),
+        Windowed("cartAddCount1h", "cart_adds", window="1h", doc="Items added to the cart in the last hour."),
         Windowed("cartAddCount24h", "cart_adds", window="24h", doc="Items added to the cart in the last 24 hours."),
+        Windowed("cartAddCount7d", "cart_adds", window="7d", doc="Items added to the cart in the last 7 days."),
+        Windowed("purchaseCount24h", "purchases", window="24h", doc="Purchases in the last 24 hours."),
         Windowed("purchaseCount30d", "purchases", window="30d", doc="Purchases in the last 30 days."),
+        Windowed("revenue7d", "revenue", window="7d", doc="Value of the purchases of the last 7 days."),
         Windowed("revenue30d", "revenue", window="30d", doc="Value of the purchases of the last 30 days."),
+        Ratio("averageOrderValue30d", "revenue", "purchases", window="30d", doc="Mean value of a purchase of 30 days."),
+        DistinctCount(
+            "distinctItemsViewed24h", "items_viewed", window="24h", doc="Different items viewed in 24 hours."
+        ),
+        DistinctCount("distinctItemsViewed7d", "items_viewed", window="7d", doc="Different items viewed in 7 days."),
+        Ratio(
+            "cartRate7d",
+            "cart_adds",
+            "views",
+            window="7d",
+            prior=(20, 0.05),
+            doc="Items added to the cart per item viewed, in 7 days; few events stay near 0.05.",
+        ),
+        Ratio(
+            "purchaseRate30d",
+            "purchases",
+            "views",
+            window="30d",
+            prior=(50, 0.02),
+            doc="Purchases per item viewed, in 30 days; few events stay near 0.02.",
+        ),
+        Ratio(
+            "clickThroughRate24h",
+            "list_clicks",
+            "list_views",
+            window="24h",
+            prior=(20, 0.03),
+            doc="Items selected per list shown, in 24 hours; few events stay near 0.03.",
+        ),
         Recent("recentItems", "viewed_items", doc="The last 20 items viewed, newest first, each once."),
-        Seen("lastSeenAt", "last", doc="Time of the latest event of any type."),
-        Seen("firstSeenAt", "first", doc="Time of the earliest event of any type."),
+        Recent("recentSearches", "search_terms", doc="The last 10 search terms, newest first, each once."),
+        Top("topCategories", "category_interest", k=5, doc="The 5 categories of most interest; half-life 24 hours."),
+        Top("topItems", "item_interest", k=5, doc="The 5 items of most interest; half-life 2 hours."),
+        SessionLength("sessionLengthSeconds", "sessions", doc="Seconds from first to last event of the session."),
+        SessionEvents("sessionEventCount", "sessions", doc="Events of the current session (gap 30 minutes)."),
+        SessionCount("sessionCount7d", "sessions", window="7d", doc="Sessions that ended in the last 7 days."),
+        DaysActive("daysActive30d", "events", window="30d", doc="UTC days with an event, in the last 30 days."),
+        SeenAt("firstSeenAt", "activity", "first", doc="Time of the earliest event of any type."),
+        SeenAt("lastSeenAt", "activity", "last", doc="Time of the latest event of any type."),
+        SecondsSince("secondsSinceLastPurchase", "purchase_moments", doc="Seconds since the latest purchase."),
     ],
 )

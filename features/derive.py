@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
-from features.catalogue import Catalogue, Feature, FeatureKind, Recent, Seen
-from features.cells import covered_from, window_sum
-from features.state import UserState, new_state
+import msgspec
 
-FeatureValue = int | float | list[str] | None
-"""Timestamps are milliseconds since the epoch, or None where nothing was ever seen."""
+from features.catalogue import Catalogue, Feature
+from features.definitions import Answer, FeatureKind, FeatureValue
+from features.reading import Reading
+from features.state import UserState
+
+UNKNOWN_USER = "nothing is known of this user"
 
 
-@dataclass(frozen=True, slots=True)
-class DerivedFeature:
-    """A value and where it comes from. Times in ms; `covered_from_ms` is None for features without a window."""
+class DerivedFeature(msgspec.Struct, frozen=True):
+    """A value and where it comes from. Times in ms.
+
+    `value` is None where nothing ever happened, and where `reason` says that it cannot be known. `covered_from_ms` is
+    where the window starts, to cell precision, and never before the moment since which the measure counts; None for
+    features without a window. `counts_from_ms` is that moment; None if the measure counts since the user's beginning.
+    """
 
     name: str
     kind: FeatureKind
@@ -23,43 +28,57 @@ class DerivedFeature:
     version: int
     window: str | None
     covered_from_ms: int | None
+    counts_from_ms: int | None
     as_of_ms: int
     last_event_ms: int | None
     late_events: int
     duplicate_events: int
     approximate: bool = False
+    reason: str | None = None
 
 
 def derive(
-    catalogue: Catalogue, state: UserState | None, now_ms: int, names: Collection[str] | None = None
+    catalogue: Catalogue,
+    state: UserState | None,
+    now_ms: int,
+    names: Collection[str] | None = None,
+    *,
+    past: bool = False,
 ) -> list[DerivedFeature]:
-    """The features called `names` (all by default) as of `now_ms`, in catalogue order. No state: zero values."""
-    known = new_state(catalogue) if state is None else state
-    return [
-        DerivedFeature(
-            name=feature.name,
-            kind=feature.kind,
-            value=_value(feature, known, now_ms),
-            version=feature.version,
-            window=feature.window,
-            covered_from_ms=None if feature.window_ms is None else covered_from(feature.window_ms, now_ms),
-            as_of_ms=now_ms,
-            last_event_ms=known.last_event_ms,
-            late_events=known.late_events,
-            duplicate_events=known.duplicate_events,
-        )
-        for feature in catalogue.features
-        if names is None or feature.name in names
-    ]
+    """The features called `names` (all by default) as of `now_ms`, in catalogue order.
+
+    With `past`, as of an earlier moment of this state: windows end there, to the precision of their cells, and what the
+    state can no longer tell is None with the reason. No state: every value is None, with the reason.
+    """
+    features = (
+        catalogue.features if names is None else [feature for feature in catalogue.features if feature.name in names]
+    )
+    if state is None:
+        return [_derived(feature, UserState(), now_ms, Answer(None, reason=UNKNOWN_USER)) for feature in features]
+    reading = Reading(state, now_ms, past=past)
+    since = state.counts_from_ms if any(state.counts_from_ms) else None
+    return [_derived(feature, state, now_ms, feature.read(reading), since) for feature in features]
 
 
-def _value(feature: Feature, state: UserState, now_ms: int) -> FeatureValue:
-    match feature.definition:
-        case Recent():
-            return [entry[2] for entry in state.sequences[feature.slot]]
-        case Seen(which=which):
-            return state.first_event_ms if which == "first" else state.last_event_ms
-        case _:
-            assert feature.window_ms is not None
-            total = window_sum(state.cells, feature.slot, feature.window_ms, now_ms)
-            return float(total) if feature.kind == "float" else total
+def _derived(
+    feature: Feature, state: UserState, now_ms: int, answer: Answer, since: list[int] | None = None
+) -> DerivedFeature:
+    counts_from_ms = 0 if since is None else max(since[place] for place in feature.places)
+    covered_from_ms = None
+    if feature.window_ms is not None and feature.hop_ms is not None:
+        covered_from_ms = max((now_ms - feature.window_ms) // feature.hop_ms * feature.hop_ms, counts_from_ms)
+    return DerivedFeature(
+        feature.name,
+        feature.kind,
+        answer.value,
+        feature.version,
+        feature.window,
+        covered_from_ms,
+        counts_from_ms or None,
+        now_ms,
+        state.last_event_ms,
+        state.late_events,
+        state.duplicate_events,
+        answer.approximate,
+        answer.reason,
+    )

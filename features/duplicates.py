@@ -1,22 +1,34 @@
-"""The duplicate guard: a bounded window of event id -> offset at which it was first seen.
+"""The duplicate guard: a bounded window of event id -> where the event was first seen, and what an undo needs of it.
 
-Horizon: an id is remembered for 24 hours of log time, and at most for the user's latest 4 096 ids. A record is
-original exactly if the window holds its own offset for its id, so a replay decides as the first pass did.
+Horizon: an id is remembered for 24 hours of log time (to the hour), and at most for the user's latest 2 048 ids. A
+record is original exactly if the window holds its own offset for its id, so a replay decides as the first pass did.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Final
 
 import xxhash
 
+from schemas.events import EVENT_TYPES, UNDO, Event
+
 HORIZON_HOURS: Final = 24
-# At least twice the records of one flush (2 000), so that an id of an unacknowledged flush is never evicted.
-MAX_IDS: Final = 4_096
+# More than the records of one flush (2 000), so that an id of an unacknowledged flush is never evicted. With what an
+# undo needs an id takes 19 bytes: 39 of the 64 KiB that a state may have.
+MAX_IDS: Final = 2_048
 _HOUR_MS: Final = 3_600_000
-_FORGOTTEN_OFFSET: Final = -1
+FORGOTTEN_OFFSET: Final = -1
+
+# Codes are stored: a new event type goes to the end of EVENT_TYPES.
+_CODES: Final[dict[str, int]] = {name: code for code, name in enumerate(EVENT_TYPES)}
+_UNDO_CODE: Final = 125
+_OTHER_CODE: Final = 126  # a type of a newer writer: only measures of any type counted it
+UNKNOWN_CODE: Final = 127  # read from a format that did not remember types
+_UNDONE: Final = 128
+
+Admitted = tuple[int, int, int, int]
+"""(offset, event time in ms, code of type and whether undone, check of the measured fields)."""
 
 
 def id_key(event_id: str) -> int:
@@ -24,41 +36,99 @@ def id_key(event_id: str) -> int:
     return xxhash.xxh3_64_intdigest(event_id.lower().encode())
 
 
+def measured_bytes(event: Event) -> bytes:
+    """The fields that measures can read."""
+    text = (
+        f"{event.item_id or ''}\n{event.category or ''}\n{event.search_term or ''}\n{event.list_id or ''}\n"
+        f"{event.currency or ''}"
+    )
+    if event.value is not None or event.position is not None:
+        text += f"\n{event.value}\n{event.position}"
+    return text.encode()
+
+
+def check_of(measured: bytes) -> int:
+    """16 bits that tell an undo's fields from those of the original, but for one mistake in 65 536."""
+    return xxhash.xxh3_64_intdigest(measured) & 0xFFFF
+
+
+def code_of(event_type: str) -> int:
+    """One byte for the type."""
+    return _UNDO_CODE if event_type == UNDO else _CODES.get(event_type, _OTHER_CODE)
+
+
+def type_of(code: int) -> str | None:
+    """The type that was counted under `code`; None if such an event counted nowhere or cannot be taken back."""
+    if code < len(EVENT_TYPES):
+        return EVENT_TYPES[code]
+    return "" if code == _OTHER_CODE else None
+
+
+def is_unknown(code: int) -> bool:
+    """Whether an event of this code may have counted but cannot be taken back, as its type was not remembered."""
+    return code == UNKNOWN_CODE
+
+
 @dataclass(slots=True)
 class DuplicateWindow:
     """Ids in the order of their first offsets; `hours` marks where each hour of log time begins."""
 
-    offsets: dict[int, int] = field(default_factory=dict)
+    ids: dict[int, Admitted] = field(default_factory=dict)
     hours: list[tuple[int, int]] = field(default_factory=list)
+    forgot: bool = False
+    """Whether an id ever left the window: only until then is an unknown id one that never came."""
     evicted_early: int = 0  # ids that the count limit pushed out before their 24 hours were over; not stored
 
     def holds(self, key: int, offset: int) -> bool:
         """Whether the record at `offset` was the first of its id."""
-        return self.offsets.get(key) == offset
+        admitted = self.ids.get(key)
+        return admitted is not None and admitted[0] == offset
 
-    def admit(self, key: int, offset: int, append_ms: int) -> bool:
+    def admit(self, key: int, offset: int, append_ms: int, time_ms: int, code: int, check: int) -> bool:
         """Remember the id; False if it was seen before."""
-        if key in self.offsets:
+        ids = self.ids
+        if key in ids:
             return False
+        hours = self.hours
+        if not hours or append_ms // _HOUR_MS > hours[-1][0]:
+            self.advance(offset, append_ms)
+        ids[key] = (offset, time_ms, code, check)
+        if len(ids) > MAX_IDS:
+            del ids[next(iter(ids))]
+            self.evicted_early += 1
+            self.forgot = True
+        return True
+
+    def mark_undone(self, key: int) -> None:
+        """Remember that the event was taken back."""
+        offset, time_ms, code, check = self.ids[key]
+        self.ids[key] = (offset, time_ms, code | _UNDONE, check)
+
+    def advance(self, offset: int, append_ms: int) -> None:
+        """Begin the hour of `append_ms` if it is a new one, and forget the ids of hours outside the horizon."""
         hour = append_ms // _HOUR_MS
         if not self.hours or hour > self.hours[-1][0]:
             self.hours.append((hour, offset))
             self._expire(hour)
-        self.offsets[key] = offset
-        if len(self.offsets) > MAX_IDS:
-            del self.offsets[next(iter(self.offsets))]
-            self.evicted_early += 1
-        return True
 
     def start_epoch(self) -> None:
         """The topic was made anew: ids stay known, their old offsets must match no new record."""
-        self.offsets = dict.fromkeys(self.offsets, _FORGOTTEN_OFFSET)
-        self.hours = [(hour, _FORGOTTEN_OFFSET) for hour, _ in self.hours[-1:]]
+        self.ids = {key: (FORGOTTEN_OFFSET, *admitted[1:]) for key, admitted in self.ids.items()}
+        self.hours = [(hour, FORGOTTEN_OFFSET) for hour, _ in self.hours[-1:]]
 
     def _expire(self, hour: int) -> None:
         """Forget the ids of hours that lie wholly outside the horizon."""
-        while len(self.hours) > 1 and self.hours[1][0] <= hour - HORIZON_HOURS:
-            del self.hours[0]
-        first_kept = self.hours[0][1]
-        for key in list(takewhile(lambda key: self.offsets[key] < first_kept, self.offsets)):
-            del self.offsets[key]
+        hours = self.hours
+        if hours[0][0] >= hour - HORIZON_HOURS:
+            return
+        while hours[0][0] < hour - HORIZON_HOURS:
+            del hours[0]
+        first_kept = hours[0][1]
+        gone: list[int] = []
+        for key, admitted in self.ids.items():
+            if admitted[0] >= first_kept:
+                break
+            gone.append(key)
+        for key in gone:
+            del self.ids[key]
+        self.forgot = self.forgot or bool(gone)

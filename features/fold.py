@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
+from typing import NamedTuple
 
-from features import cells
-from features.catalogue import Catalogue, Count, LastDistinct
-from features.cells import LONGEST_WINDOW_MS
-from features.duplicates import id_key
-from features.state import SequenceEntry, UserState
-from schemas.events import Event
+import msgspec
+
+from features.catalogue import Catalogue
+from features.cells import DAY_MS, LAYERS, LONGEST_WINDOW_MS, Cells
+from features.counting import LARGEST_TOTAL, Count, Sum
+from features.definitions import ANY, Part
+from features.duplicates import check_of, code_of, id_key, is_unknown, measured_bytes, type_of
+from features.limits import ROOM_BYTES, make_room
+from features.state import UserState
+from schemas.events import EVENT_TYPES, UNDO, Event
 from schemas.receipts import Position
 
 
@@ -20,24 +26,44 @@ class Outcome(Enum):
     DUPLICATE = "duplicate"
     LATE = "late"
     """Older than the longest window when it was appended: counted, and handed out as a side output."""
+    UNDONE = "undone"
+    """An undo: its original was subtracted where it had been added."""
+    NOTHING_TO_UNDO = "nothing_to_undo"
+    """An undo of an event that never counted, or that was undone before: changes no measure."""
+    UNDO_TOO_LATE = "undo_too_late"
+    """An undo of an event that the duplicate guard does not know, or no longer: handed out as a side output."""
+    UNDO_MISMATCH = "undo_mismatch"
+    """An undo whose fields are not those of its original: handed out as a side output."""
     REPLAYED_ORIGINAL = "replayed_original"
     """The state holds it already, as an original: other tables may still lack it."""
     REPLAYED = "replayed"
     """The state holds it already and no table needs it."""
 
 
+ChangePart = Callable[[Part, Event, int, int], None]
+
+
+class _Plan(NamedTuple):
+    """What one event type changes, looked up in advance."""
+
+    code: int
+    counts: tuple[int, ...]
+    first_cell: list[int]
+    sums: tuple[tuple[int, Sum], ...]
+    adds: tuple[tuple[int, ChangePart], ...]
+    undos: tuple[tuple[int, ChangePart], ...]
+    event_bytes: int
+    """What one event can add to the packed state at most, apart from its texts: an id, three cells, places in parts."""
+    text_copies: int
+
+
 class Folder:
     """Folds events by one catalogue; made once, because it looks up the measures of each event type in advance."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._width = len(catalogue.cell_measures)
-        self._cell_plan: dict[str, list[tuple[int, str | None]]] = {}
-        for slot, measure in enumerate(catalogue.cell_measures):
-            value_field = None if isinstance(measure, Count) else measure.value
-            self._cell_plan.setdefault(measure.of, []).append((slot, value_field))
-        self._sequence_plan: dict[str, list[tuple[int, LastDistinct]]] = {}
-        for slot, sequence in enumerate(catalogue.sequences):
-            self._sequence_plan.setdefault(sequence.of, []).append((slot, sequence))
+        self._catalogue = catalogue
+        self._plans: dict[str, _Plan] = {event_type: _plan(catalogue, event_type) for event_type in EVENT_TYPES}
+        self._other_plan = _plan(catalogue, ANY)
 
     def fold(self, state: UserState, event: Event, position: Position, append_ms: int) -> Outcome:
         """Fold the record at `position`, which the broker appended at `append_ms`.
@@ -46,49 +72,135 @@ class Folder:
         always means one prefix of the log.
         """
         key = id_key(event.event_id)
-        if position.reached_by(state.position):
-            original = state.duplicates.holds(key, position.offset)
-            return Outcome.REPLAYED_ORIGINAL if original else Outcome.REPLAYED
-        if state.position is not None and position.epoch > state.position.epoch:
-            state.duplicates.start_epoch()
+        known = state.position
+        if known is not None:
+            if position.reached_by(known):
+                original = state.duplicates.holds(key, position.offset)
+                return Outcome.REPLAYED_ORIGINAL if original else Outcome.REPLAYED
+            if position.epoch > known.epoch:
+                state.duplicates.start_epoch()
         state.position = position
-        state.version = max(state.version + 1, append_ms * 1000)
-        state.append_ms = max(state.append_ms, append_ms)
-        if event.event_time < append_ms - LONGEST_WINDOW_MS - cells.DAY_MS:
+        version = append_ms * 1000
+        state.version = version if version > state.version else state.version + 1
+        if append_ms > state.append_ms:
+            state.append_ms = append_ms
+        time_ms = event.event_time
+        if time_ms < append_ms - LONGEST_WINDOW_MS - DAY_MS:
             state.late_events += 1
             return Outcome.LATE
-        if not state.duplicates.admit(key, position.offset, append_ms):
+        measured = measured_bytes(event)
+        check = check_of(measured)
+        plan = self._plans.get(event.type, self._other_plan)
+        if event.type == UNDO:
+            return self._undo(state, event, key, check, append_ms)
+        if not state.duplicates.admit(key, position.offset, append_ms, time_ms, plan.code, check):
             state.duplicate_events += 1
             return Outcome.DUPLICATE
-        self._count(state, event, position.offset)
+        self._count(state, plan, event, position.offset)
+        state.size_bound += plan.event_bytes + len(measured) * plan.text_copies
+        if state.size_bound > ROOM_BYTES:
+            make_room(state, self._catalogue)
         return Outcome.FOLDED
 
-    def _count(self, state: UserState, event: Event, offset: int) -> None:
+    def _count(self, state: UserState, plan: _Plan, event: Event, offset: int) -> None:
+        state.cover(event.event_time)
+        append_ms = state.append_ms
+        if plan.counts or plan.sums:
+            self._add_to_cells(state.cells, plan, event, append_ms)
+        parts = state.parts
+        for place, add in plan.adds:
+            add(parts[place], event, offset, append_ms)
+
+    def _add_to_cells(self, cells: tuple[Cells, ...], plan: _Plan, event: Event, append_ms: int) -> None:
+        _, counts, first_cell, sums, *_ = plan
         time_ms = event.event_time
-        if state.first_event_ms is None or time_ms < state.first_event_ms:
-            state.first_event_ms = time_ms
-        if state.last_event_ms is None or time_ms > state.last_event_ms:
-            state.last_event_ms = time_ms
-        for slot, value_field in self._cell_plan.get(event.type, ()):
-            amount = 1 if value_field is None else getattr(event, value_field)
-            if amount is not None:
-                cells.add(state.cells, time_ms, slot, amount, self._width)
-        for slot, sequence in self._sequence_plan.get(event.type, ()):
-            value = getattr(event, sequence.field)
-            if value is not None:
-                remember(state.sequences[slot], (time_ms, offset, value), sequence.k)
+        for slot, hop_ms, longest_ms in LAYERS:
+            layer_cells = cells[slot]
+            index = time_ms // hop_ms
+            if index in layer_cells:
+                cell = layer_cells[index]
+                for slot in counts:
+                    cell[slot] += 1
+            elif index >= (append_ms - longest_ms) // hop_ms:
+                cell = layer_cells[index] = first_cell.copy()
+            else:
+                continue  # no later read can need it
+            if sums:
+                _add_sums(cell, sums, event)
+
+    def _undo(self, state: UserState, undo: Event, key: int, check: int, append_ms: int) -> Outcome:
+        """Subtract the original that `undo` names, with its own time and type, from wherever it was added."""
+        assert state.position is not None
+        assert undo.undoes is not None
+        window = state.duplicates
+        if key in window.ids:
+            state.duplicate_events += 1
+            return Outcome.DUPLICATE
+        offset = state.position.offset
+        window.advance(offset, append_ms)
+        undone_key = id_key(undo.undoes)
+        admitted = window.ids.get(undone_key)
+        if admitted is None and window.forgot:
+            return Outcome.UNDO_TOO_LATE
+        original_type = None if admitted is None else type_of(admitted[2])
+        if admitted is None or original_type is None:
+            if admitted is not None and is_unknown(admitted[2]):
+                return Outcome.UNDO_TOO_LATE
+            window.admit(key, offset, append_ms, undo.event_time, code_of(UNDO), check)
+            state.cover(undo.event_time)
+            return Outcome.NOTHING_TO_UNDO
+        if admitted[3] != check:
+            return Outcome.UNDO_MISMATCH
+        window.admit(key, offset, append_ms, undo.event_time, code_of(UNDO), check)
+        window.mark_undone(undone_key)
+        state.cover(undo.event_time)
+        original = msgspec.structs.replace(undo, type=original_type, event_time=admitted[1])
+        self._subtract(state, original, admitted[0])
+        state.size_bound += self._other_plan.event_bytes
+        state.undone_events += 1
+        return Outcome.UNDONE
+
+    def _subtract(self, state: UserState, original: Event, offset: int) -> None:
+        plan = self._plans.get(original.type, self._other_plan)
+        for layer, layer_cells in zip(LAYERS, state.cells, strict=True):
+            index = original.event_time // layer.hop_ms
+            cell = layer_cells.get(index)
+            if cell is None:
+                continue  # dropped since, or never kept: no read needs it
+            for slot in plan.counts:
+                cell[slot] -= 1
+            for slot, measure in plan.sums:
+                cell[slot] -= measure.amount(original)
+            if not any(cell):
+                del layer_cells[index]
+        for place, undo in plan.undos:
+            undo(state.parts[place], original, offset, state.append_ms)
 
 
-def remember(entries: list[SequenceEntry], entry: SequenceEntry, k: int) -> None:
-    """Keep the `k` newest distinct values, newest by (event time, offset) first."""
-    for index, kept in enumerate(entries):
-        if kept[2] == entry[2]:
-            if kept >= entry:
-                return
-            del entries[index]
-            break
-    place = 0
-    while place < len(entries) and entries[place][:2] > entry[:2]:
-        place += 1
-    entries.insert(place, entry)
-    del entries[k:]
+def _add_sums(cell: list[int], sums: tuple[tuple[int, Sum], ...], event: Event) -> None:
+    for slot, measure in sums:
+        cell[slot] = max(-LARGEST_TOTAL, min(LARGEST_TOTAL, cell[slot] + measure.amount(event)))
+
+
+def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
+    cells = [
+        (slot, measure)
+        for slot, measure in enumerate(catalogue.cell_measures)
+        if {event_type, ANY} & set(measure.event_types())
+    ]
+    parts = [
+        (place, measure)
+        for place, measure in enumerate(catalogue.part_measures)
+        if {event_type, ANY} & set(measure.event_types())
+    ]
+    counts = tuple(slot for slot, measure in cells if isinstance(measure, Count))
+    return _Plan(
+        code_of(event_type),
+        counts,
+        [int(slot in counts) for slot in range(len(catalogue.cell_measures))],
+        tuple((slot, measure) for slot, measure in cells if isinstance(measure, Sum)),
+        tuple((place, measure.adder()) for place, measure in parts),
+        tuple((place, measure.undo) for place, measure in parts),
+        event_bytes=30 + len(LAYERS) * (10 + 9 * len(catalogue.cell_measures)) + 60 * len(parts),
+        text_copies=len(parts),
+    )

@@ -1,29 +1,41 @@
-"""A user's state as bytes: msgpack of one array, so that a row is a single value that is written whole."""
+"""A user's state as bytes: msgpack of one array, so that a row is a single value that is written whole.
+
+The state carries a fingerprint of each measure it holds. Read by another catalogue, a measure with the same fingerprint
+is kept wherever it stands now, a measure that is gone is dropped, and a new one starts empty and says since when it
+counts.
+"""
 
 from __future__ import annotations
 
 from array import array
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from features import cells
 from features.catalogue import Catalogue
-from features.cells import Number
-from features.duplicates import DuplicateWindow
+from features.definitions import Base, Part
+from features.format1 import upgrade
+from features.limits import KEPT_BYTES, MAX_PACKED_BYTES, make_room, prune
+from features.packed import (
+    UnreadableState,
+    adopt_cells,
+    adopt_since,
+    rebased,
+)
+from features.packed_ids import PackedIds, pack_ids, unpack_ids
 from features.state import UserState
 from schemas.receipts import Position
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+
+__all__ = ["FORMAT", "UnreadableState", "pack", "unpack"]
 
 
-class UnreadableState(ValueError):
-    """Packed bytes of a format or catalogue that this process does not know."""
-
-
-class _PackedState(msgspec.Struct, array_like=True, gc=False):
+class _Packed(msgspec.Struct, array_like=True, gc=False):
     format: int
-    layout: int
+    fingerprints: bytes  # uint32 each: of the cell measures, then of the parts
+    cell_measures: int
+    counts_from_ms: list[int]  # empty: every measure counts since ever
     position: tuple[int, int, int] | None
     version: int
     append_ms: int
@@ -31,26 +43,80 @@ class _PackedState(msgspec.Struct, array_like=True, gc=False):
     last_event_ms: int | None
     late_events: int
     duplicate_events: int
-    cells: tuple[dict[int, list[Number]], dict[int, list[Number]], dict[int, list[Number]]]
-    sequences: list[list[tuple[int, int, str]]]
-    duplicate_keys: bytes  # uint64 each, in the order of first offsets
-    duplicate_offsets: bytes  # int64 each
-    duplicate_hours: list[tuple[int, int]]
+    undone_events: int
+    size_bound: int
+    cells: tuple[dict[int, list[int]], dict[int, list[int]], dict[int, list[int]]]
+    parts: list[msgspec.Raw]
+    ids: PackedIds
+
+
+class _FormatOnly(msgspec.Struct, array_like=True, gc=False):
+    format: int
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_PackedState)
+_decoder = msgspec.msgpack.Decoder(_Packed)
+_format_decoder = msgspec.msgpack.Decoder(_FormatOnly)
+_part_decoders: dict[type[Part], msgspec.msgpack.Decoder[Any]] = {}
 
 
 def pack(state: UserState, catalogue: Catalogue) -> bytes:
-    """The state as bytes. Cells that no later read can need are dropped first."""
-    cells.prune(state.cells, state.append_ms)
-    window = state.duplicates
-    minutes, hours, days = state.cells
+    """The state as bytes, at most 64 KiB. What no later read can need is dropped first."""
+    prune(state, catalogue)
+    blob = _encode(state, catalogue)
+    kept_bytes = KEPT_BYTES
+    while len(blob) > MAX_PACKED_BYTES and kept_bytes > 0:  # the fold keeps below this; here for certainty
+        kept_bytes -= 4096
+        make_room(state, catalogue, kept_bytes)
+        blob = _encode(state, catalogue)
+    return blob
+
+
+def unpack(blob: bytes, catalogue: Catalogue) -> UserState:
+    """The state that `pack` wrote, in this or an earlier format, by this or another catalogue.
+
+    Raises UnreadableState.
+    """
+    try:
+        found = _format_decoder.decode(blob).format
+        if found == 1:
+            return upgrade(blob, catalogue)
+        if found != FORMAT:
+            raise UnreadableState(f"state format {found}; this version reads 1 to {FORMAT}")
+        packed = _decoder.decode(blob)
+        stored = array("I", packed.fingerprints).tolist()
+        position = None if packed.position is None else Position(*packed.position)
+        base = _base(position, packed.append_ms)
+        since = packed.counts_from_ms or [0] * len(stored)
+        return UserState(
+            position=position,
+            version=packed.version,
+            append_ms=packed.append_ms,
+            first_event_ms=packed.first_event_ms,
+            last_event_ms=packed.last_event_ms,
+            late_events=packed.late_events,
+            duplicate_events=packed.duplicate_events,
+            undone_events=packed.undone_events,
+            size_bound=packed.size_bound,
+            cells=adopt_cells(rebased(packed.cells, packed.append_ms, 1), stored[: packed.cell_measures], catalogue),
+            parts=_parts(packed.parts, stored[packed.cell_measures :], catalogue, base),
+            counts_from_ms=adopt_since(stored, since, catalogue, packed.append_ms),
+            duplicates=unpack_ids(packed.ids, base),
+        )
+    except UnreadableState:
+        raise
+    except (msgspec.DecodeError, ValueError) as error:
+        raise UnreadableState(f"not a packed user state: {error}") from error
+
+
+def _encode(state: UserState, catalogue: Catalogue) -> bytes:
+    base = _base(state.position, state.append_ms)
     return _encoder.encode(
-        _PackedState(
+        (
             FORMAT,
-            catalogue.layout,
+            array("I", catalogue.fingerprints).tobytes(),
+            len(catalogue.cell_measures),
+            state.counts_from_ms if any(state.counts_from_ms) else (),
             state.position,
             state.version,
             state.append_ms,
@@ -58,39 +124,43 @@ def pack(state: UserState, catalogue: Catalogue) -> bytes:
             state.last_event_ms,
             state.late_events,
             state.duplicate_events,
-            (minutes, hours, days),
-            state.sequences,
-            array("Q", window.offsets.keys()).tobytes(),
-            array("q", window.offsets.values()).tobytes(),
-            window.hours,
+            state.undone_events,
+            state.size_bound,
+            rebased(state.cells, state.append_ms, -1),
+            [
+                part if measure.wire_type is None else measure.to_wire(part, base)
+                for measure, part in zip(catalogue.part_measures, state.parts, strict=True)
+            ],
+            pack_ids(state.duplicates, base),
         )
     )
 
 
-def unpack(blob: bytes, catalogue: Catalogue) -> UserState:
-    """The state that `pack` wrote. Raises UnreadableState."""
-    try:
-        packed = _decoder.decode(blob)
-    except msgspec.DecodeError as error:
-        raise UnreadableState(f"not a packed user state: {error}") from error
-    if packed.format != FORMAT:
-        raise UnreadableState(f"state format {packed.format}; this version reads {FORMAT}")
-    if packed.layout != catalogue.layout:
-        raise UnreadableState(
-            f"state was folded by measures {packed.layout:08x}, this catalogue has {catalogue.layout:08x}"
-        )
-    keys, offsets = array("Q"), array("q")
-    keys.frombytes(packed.duplicate_keys)
-    offsets.frombytes(packed.duplicate_offsets)
-    return UserState(
-        position=None if packed.position is None else Position(*packed.position),
-        version=packed.version,
-        append_ms=packed.append_ms,
-        first_event_ms=packed.first_event_ms,
-        last_event_ms=packed.last_event_ms,
-        late_events=packed.late_events,
-        duplicate_events=packed.duplicate_events,
-        cells=packed.cells,
-        sequences=packed.sequences,
-        duplicates=DuplicateWindow(dict(zip(keys, offsets, strict=True)), packed.duplicate_hours),
-    )
+def _parts(parts: list[msgspec.Raw], stored: list[int], catalogue: Catalogue, base: Base) -> list[Part]:
+    wanted = catalogue.fingerprints[len(catalogue.cell_measures) :]
+    known = parts if tuple(stored) == wanted else _reordered(parts, stored, wanted)
+    parts_now: list[Part] = []
+    for raw, measure in zip(known, catalogue.part_measures, strict=True):
+        if raw is None:
+            parts_now.append(measure.zero())
+        elif measure.wire_type is None:
+            parts_now.append(_part_decoder(measure.part_type).decode(raw))
+        else:
+            parts_now.append(measure.from_wire(_part_decoder(measure.wire_type).decode(raw), base))
+    return parts_now
+
+
+def _base(position: Position | None, append_ms: int) -> Base:
+    return Base(append_ms, 0 if position is None else position.offset)
+
+
+def _reordered(raws: list[msgspec.Raw], stored: list[int], wanted: tuple[int, ...]) -> list[msgspec.Raw | None]:
+    by_fingerprint = dict(zip(stored, raws, strict=True))
+    return [by_fingerprint.get(each) for each in wanted]
+
+
+def _part_decoder(part_type: type[Part]) -> msgspec.msgpack.Decoder[Any]:
+    decoder = _part_decoders.get(part_type)
+    if decoder is None:
+        decoder = _part_decoders[part_type] = msgspec.msgpack.Decoder(part_type)
+    return decoder

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from features.catalogue import Catalogue
+import msgspec
+
 from features.cells import LAYERS, Cells
 from features.duplicates import DuplicateWindow
 from schemas.receipts import Position
-
-SequenceEntry = tuple[int, int, str]
-"""(event time in ms, offset, value)."""
 
 
 @dataclass(slots=True)
@@ -18,6 +17,9 @@ class UserState:
     """Mutable in the worker that owns its partition; everywhere else it is only read.
 
     `version` is in microseconds and rises with every record; `append_ms` is the largest LogAppendTime folded.
+    `first_event_ms` and `last_event_ms` span the user's timeline, undos included. `parts` holds what each measure
+    outside of cells keeps; `counts_from_ms` says, for the cell measures and then the parts, since which moment of the
+    log a measure counts: 0 for always. `size_bound` is at least the bytes that it would pack to.
     """
 
     position: Position | None = None
@@ -27,11 +29,32 @@ class UserState:
     last_event_ms: int | None = None
     late_events: int = 0
     duplicate_events: int = 0
+    undone_events: int = 0
+    size_bound: int = 0
     cells: tuple[Cells, ...] = field(default_factory=lambda: tuple({} for _ in LAYERS))
-    sequences: list[list[SequenceEntry]] = field(default_factory=list)
+    parts: list[msgspec.Struct] = field(default_factory=list)
+    counts_from_ms: list[int] = field(default_factory=list)
     duplicates: DuplicateWindow = field(default_factory=DuplicateWindow)
 
+    def cover(self, time_ms: int) -> None:
+        """Widen the span from first to last event to a record of the timeline."""
+        if self.first_event_ms is None or time_ms < self.first_event_ms:
+            self.first_event_ms = time_ms
+        if self.last_event_ms is None or time_ms > self.last_event_ms:
+            self.last_event_ms = time_ms
 
-def new_state(catalogue: Catalogue) -> UserState:
+
+class Zeros(Protocol):
+    """What a catalogue says about a user of whom nothing is known."""
+
+    def zero_parts(self) -> list[msgspec.Struct]:
+        """One part per measure that keeps one."""
+
+    @property
+    def measure_count(self) -> int:
+        """Cell measures and parts together."""
+
+
+def new_state(catalogue: Zeros) -> UserState:
     """The state of a user of whom nothing is known."""
-    return UserState(sequences=[[] for _ in catalogue.sequences])
+    return UserState(parts=catalogue.zero_parts(), counts_from_ms=[0] * catalogue.measure_count)

@@ -31,6 +31,13 @@ class EventInput:
     list_id: strawberry.ID | None = strawberry.field(default=None, description="The list in which the item was shown.")
     position: int | None = strawberry.field(default=None, description="Place in that list, from 0.")
     properties: JSON | None = strawberry.field(default=None, description="Anything else, nested up to 32 levels.")
+    undoes: strawberry.ID | None = strawberry.field(
+        default=None,
+        description=(
+            "For the type `undo` alone: the eventId of the event to take back, whose other fields are repeated; up to "
+            "24 hours after it came."
+        ),
+    )
 
 
 @strawberry.input(description="Events of one request.")
@@ -112,6 +119,7 @@ class Event:
     list_id: strawberry.ID | None = strawberry.field(description="The list in which the item was shown.")
     position: int | None = strawberry.field(description="Place in that list, from 0.")
     properties: JSON | None = strawberry.field(description="Anything else the client sent.")
+    undoes: strawberry.ID | None = strawberry.field(description="The eventId of the event that this one took back.")
 
     @classmethod
     def of(cls, entry: TimelineEntry) -> Event:
@@ -132,6 +140,7 @@ class Event:
             list_id=fields.get("listId"),
             position=fields.get("position"),
             properties=fields.get("properties"),
+            undoes=fields.get("undoes"),
         )
 
 

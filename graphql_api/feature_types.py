@@ -21,7 +21,7 @@ from graphql_api.scalars import format_moment, moment, moment_or_none
 
 @strawberry.type
 class Provenance:
-    """What every feature value says about where it comes from; the fields of the four types below."""
+    """What every feature value says about where it comes from; the fields of the types below."""
 
     version: int = strawberry.field(description="Rises when the feature's definition changes its values.")
     window: str | None = strawberry.field(description="Time span the value covers, such as `1h`; null for all time.")
@@ -30,22 +30,48 @@ class Provenance:
     last_event_at: datetime | None = strawberry.field(description="Time of the user's latest event.")
     late_events: int = strawberry.field(description="Events of the user that came out of order.")
     duplicate_events: int = strawberry.field(description="Events of the user that came again and were not counted.")
-    approximate: bool = strawberry.field(description="Whether the value is an estimate.")
+    approximate: bool = strawberry.field(description="Whether the value is an estimate; `reason` says why.")
+    counts_from: datetime | None = strawberry.field(
+        description="Since when the measure counts, if it came with a later version of the catalogue; else null."
+    )
+    reason: str | None = strawberry.field(description="Why there is no value, or only an estimate; null otherwise.")
 
 
 @strawberry.type(description="A feature that is a whole number.")
 class IntFeature(Provenance):
-    value: int = strawberry.field(description="The value; 0 for a user without such events.")
+    value: int | None = strawberry.field(description="The value; 0 without such events, null for an unknown user.")
 
 
 @strawberry.type(description="A feature that is a number.")
 class FloatFeature(Provenance):
-    value: float = strawberry.field(description="The value; 0 for a user without such events.")
+    value: float | None = strawberry.field(
+        description="The value; null where it is not defined, such as a mean of nothing, and for an unknown user."
+    )
 
 
 @strawberry.type(description="A feature that is a list of texts.")
 class StringListFeature(Provenance):
-    value: list[str] = strawberry.field(description="The values; empty for a user without such events.")
+    value: list[str] | None = strawberry.field(
+        description="The values; empty without such events, null for an unknown user."
+    )
+
+
+@strawberry.type(description="A feature that is a text.")
+class StringFeature(Provenance):
+    value: str | None = strawberry.field(description="The text; null for a user without such events.")
+
+
+@strawberry.type(description="A key and its score.")
+class ScoredKey:
+    key: str = strawberry.field(description="What is ranked.")
+    score: float = strawberry.field(description="Its score at the moment of the read.")
+
+
+@strawberry.type(description="A feature that is a ranking, highest score first.")
+class ScoredListFeature(Provenance):
+    value: list[ScoredKey] | None = strawberry.field(
+        description="The ranking; empty without such events, null for an unknown user."
+    )
 
 
 @strawberry.type(description="A feature that is a moment.")
@@ -56,13 +82,17 @@ class TimestampFeature(Provenance):
 @strawberry.type(description="Any feature, for tools that do not know the catalogue.")
 class FeatureValue(Provenance):
     name: str = strawberry.field(description="The feature's name, as in `features`.")
-    value: JSON | None = strawberry.field(description="Number, list of texts, or ISO 8601 text, by the feature's kind.")
+    value: JSON | None = strawberry.field(
+        description="Number, text, list of texts, list of key and score, or ISO 8601 text, by its kind."
+    )
 
 
 FEATURE_TYPES: Final[dict[FeatureKind, type[Provenance]]] = {
     "int": IntFeature,
     "float": FloatFeature,
+    "string": StringFeature,
     "string_list": StringListFeature,
+    "scored_list": ScoredListFeature,
     "timestamp": TimestampFeature,
 }
 
@@ -80,9 +110,7 @@ class UserFeatures:
     def typed(self, name: str) -> Provenance:
         """The value of feature `name` as its GraphQL type."""
         (derived,) = derive(self.catalogue, self.state, self.now_ms, (name,))
-        is_moment = derived.kind == "timestamp"
-        value = moment_or_none(derived.value) if is_moment else derived.value  # type: ignore[arg-type]  # ms by its kind
-        return _with_provenance(FEATURE_TYPES[derived.kind], derived, value=value)
+        return _with_provenance(FEATURE_TYPES[derived.kind], derived, value=_typed(derived))
 
     def listed(self, names: list[str] | None) -> list[FeatureValue]:
         """The features called `names`, or all. Raises BadUserInput for a name that the catalogue lacks."""
@@ -133,8 +161,19 @@ def _with_provenance(kind: type[T], derived: DerivedFeature, **fields: object) -
         late_events=derived.late_events,
         duplicate_events=derived.duplicate_events,
         approximate=derived.approximate,
+        counts_from=moment_or_none(derived.counts_from_ms),
+        reason=derived.reason,
         **fields,
     )
+
+
+def _typed(derived: DerivedFeature) -> object:
+    value = derived.value
+    if derived.kind == "timestamp" and isinstance(value, int):
+        return moment(value)
+    if derived.kind == "scored_list" and isinstance(value, list):
+        return [ScoredKey(key=entry["key"], score=entry["score"]) for entry in value if isinstance(entry, dict)]
+    return value
 
 
 def _json_value(derived: DerivedFeature) -> JSON | None:

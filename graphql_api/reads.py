@@ -18,7 +18,7 @@ from features.packing import unpack
 from features.state import UserState
 from graphql_api.errors import BadUserInput
 from runtime.settings import ApiSettings
-from schemas.events import EVENT_TYPES, MAX_ID_CHARS
+from schemas.events import MAX_ID_CHARS, WIRE_TYPES
 from schemas.receipts import InvalidReceipt, Position, decode_receipt
 from schemas.topics import DAY_MS
 from storage.rows import TimelineCursor, TimelineEntry, UserStore
@@ -97,10 +97,10 @@ class Reads:
         """One page of the user's events. Raises BadUserInput, StoreUnavailable."""
         if not 1 <= first <= MAX_PAGE:
             raise BadUserInput(f"`first` must be between 1 and {MAX_PAGE}")
-        unknown = sorted(set(types or ()) - set(EVENT_TYPES))
+        unknown = sorted(set(types or ()) - set(WIRE_TYPES))
         if unknown:
             named = ", ".join(name[:64] for name in unknown[:5])
-            raise BadUserInput(f"unknown event types: {named}; known: {', '.join(EVENT_TYPES)}")
+            raise BadUserInput(f"unknown event types: {named}; known: {', '.join(WIRE_TYPES)}")
         before = None if after is None else decode_cursor(after)
         state = row.state
         if state is None or state.first_event_ms is None or state.last_event_ms is None:

@@ -248,5 +248,5 @@ def _user_type(catalogue: Catalogue) -> type:
             ),
             _field(resolver=_timeline, name="timeline", description="What the user did, newest first."),
         ],
-        description="A user and what is known of them. A user nobody has seen has every feature's zero value.",
+        description="A user and what is known of them. A user nobody has seen has null features, with the reason.",
     )

@@ -26,6 +26,9 @@ EventType = Literal[
     "share",
     "sign_up",
 ]
+"""GA4's names. Their order is stored in users' states: a new one goes to the end."""
+UNDO: Final = "undo"
+"""Takes back the event whose id is in `undoes`: no event of its own, so no measure can count it."""
 EVENT_TYPES: Final[tuple[EventType, ...]] = (
     "view_item",
     "select_item",
@@ -38,6 +41,8 @@ EVENT_TYPES: Final[tuple[EventType, ...]] = (
     "share",
     "sign_up",
 )
+
+WIRE_TYPES: Final[tuple[str, ...]] = (*EVENT_TYPES, UNDO)
 
 RejectionCode = Literal[
     "MISSING_FIELD",
@@ -74,6 +79,7 @@ class ClientEvent(msgspec.Struct, rename="camel", forbid_unknown_fields=True, om
     list_id: str | None = None
     position: int | None = None
     properties: Any = None
+    undoes: str | None = None
 
 
 class Event(msgspec.Struct, rename="camel", frozen=True, gc=False):
@@ -94,6 +100,7 @@ class Event(msgspec.Struct, rename="camel", frozen=True, gc=False):
     search_term: str | None = None
     list_id: str | None = None
     position: int | None = None
+    undoes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +168,12 @@ def judge(event: ClientEvent, *, received_at_ms: int, sent_at_ms: int | None) ->
 
     if not _UUID_SHAPE.fullmatch(event.event_id):
         return reject("INVALID_TYPE", "eventId", "`eventId` must be a UUID; version 7 is advised")
-    if event.type not in EVENT_TYPES:
+    if event.type not in WIRE_TYPES:
         return reject("UNKNOWN_EVENT_TYPE", "type", _unknown_type_message(event.type))
+    if event.type == UNDO and event.undoes is None:
+        return reject("MISSING_FIELD", "undoes", "`undoes` is required: the eventId of the event to take back")
+    if event.undoes is not None and (event.type != UNDO or not _UUID_SHAPE.fullmatch(event.undoes)):
+        return reject("INVALID_TYPE", "undoes", "`undoes` is for the type `undo` alone, and is the UUID of an event")
     for name in _ID_FIELDS:
         text = getattr(event, name)
         if text is not None and not 0 < len(text) <= MAX_ID_CHARS:
@@ -203,20 +214,23 @@ def decode_record(value: bytes) -> Event:
     """Decode one record of the events topic.
 
     Raises: msgspec.DecodeError (or its child ValidationError), UnicodeDecodeError or RecursionError where the bytes
-    are not an event; ValueError where they are, but its eventId is no UUID or an identifier is empty.
+    are not an event; ValueError where they are, but its eventId (or what it undoes) is no UUID or an identifier is
+    empty.
     """
     event = _record_decoder.decode(value)
     if not _UUID_SHAPE.fullmatch(event.event_id):
         raise ValueError("eventId is no UUID")
     if not event.user_id:
         raise ValueError("userId is empty")
+    if event.type == UNDO and not _UUID_SHAPE.fullmatch(event.undoes or ""):
+        raise ValueError("undoes is no UUID")
     return event
 
 
 def depth_exceeds(value: object, limit: int) -> bool:
     """Whether JSON-like `value` nests deeper than `limit` containers."""
     level: list[object] = [value]
-    for _ in range(limit + 1):
+    for _ in range(limit):
         deeper: list[object] = []
         for node in level:
             if isinstance(node, Mapping):
@@ -230,8 +244,8 @@ def depth_exceeds(value: object, limit: int) -> bool:
 
 
 def _unknown_type_message(name: str) -> str:
-    nearest = difflib.get_close_matches(name[:64], EVENT_TYPES, n=3)
-    hint = f"; did you mean {', '.join(nearest)}?" if nearest else f"; known: {', '.join(EVENT_TYPES)}"
+    nearest = difflib.get_close_matches(name[:64], WIRE_TYPES, n=3)
+    hint = f"; did you mean {', '.join(nearest)}?" if nearest else f"; known: {', '.join(WIRE_TYPES)}"
     return f"unknown event type `{name[:64]}`{hint}"
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 
@@ -19,7 +20,7 @@ from storage import StateRow, StoreUnavailable, TimelineRow, UserStore
 from streams.announcer import FeatureAnnouncer
 from streams.dead_letters import DeadLetterOffice
 from streams.lane import Finish
-from streams.records import DeadLetter, Readable, Record, read
+from streams.records import DeadLetter, DeadLetterCode, Readable, Record, read
 
 log = structlog.get_logger()
 
@@ -46,7 +47,7 @@ class _Batch:
     changed: dict[str, UserState] = field(default_factory=dict)
     replayed: dict[str, UserState] = field(default_factory=dict)
     events: list[TimelineRow] = field(default_factory=list)
-    late: list[DeadLetter] = field(default_factory=list)
+    refused: list[DeadLetter] = field(default_factory=list)
 
 
 class PartitionFold:
@@ -66,7 +67,7 @@ class PartitionFold:
             readable, poison = read(records)
             await self._load(dict.fromkeys(each.event.user_id for each in readable))
             batch = self._fold(readable)
-            await self._dead_letter([*poison, *batch.late], good_records=len(readable) - len(batch.late))
+            await self._dead_letter([*poison, *batch.refused], good_records=len(readable) - len(batch.refused))
             await self._write(batch)
         publish = self._pipeline.announcer.prepare([*(batch.replayed | batch.changed).items()])
         self._evict()
@@ -104,8 +105,9 @@ class PartitionFold:
                 batch.changed[event.user_id] = state
             else:
                 batch.replayed[event.user_id] = state
-            if outcome is Outcome.LATE:
-                batch.late.append(DeadLetter(record, "TOO_OLD", "older than the longest window", stage="fold"))
+            if outcome in _SIDE_OUTPUTS:
+                code, message = _SIDE_OUTPUTS[outcome]
+                batch.refused.append(DeadLetter(record, code, message, stage="fold"))
             if outcome in _TIMELINE_NEEDS:
                 batch.events.append(_timeline_row(record, event.user_id, event.event_time, event.event_id, event.type))
         return batch
@@ -151,12 +153,21 @@ class _Retries:
         await asyncio.sleep(delay)
 
 
-_STATE_CHANGES = frozenset({Outcome.FOLDED, Outcome.DUPLICATE, Outcome.LATE})
-_TIMELINE_NEEDS = frozenset({Outcome.FOLDED, Outcome.REPLAYED_ORIGINAL})
+_SIDE_OUTPUTS: Final[dict[Outcome, tuple[DeadLetterCode, str]]] = {
+    Outcome.LATE: ("TOO_OLD", "older than the longest window"),
+    Outcome.UNDO_TOO_LATE: ("UNDO_TOO_LATE", "undoes an event that is not, or no longer, known: see the 24 h horizon"),
+    Outcome.UNDO_MISMATCH: ("UNDO_MISMATCH", "the fields of the undo are not those of the event it undoes"),
+}
+_STATE_CHANGES = frozenset(Outcome) - {Outcome.REPLAYED, Outcome.REPLAYED_ORIGINAL}
+_TIMELINE_NEEDS = frozenset({Outcome.FOLDED, Outcome.UNDONE, Outcome.NOTHING_TO_UNDO, Outcome.REPLAYED_ORIGINAL})
 _METRIC_OUTCOME = {
     Outcome.FOLDED: "folded",
     Outcome.DUPLICATE: "duplicate",
     Outcome.LATE: "late",
+    Outcome.UNDONE: "undone",
+    Outcome.NOTHING_TO_UNDO: "nothing_to_undo",
+    Outcome.UNDO_TOO_LATE: "undo_too_late",
+    Outcome.UNDO_MISMATCH: "undo_mismatch",
     Outcome.REPLAYED_ORIGINAL: "replayed",
     Outcome.REPLAYED: "replayed",
 }

@@ -38,8 +38,10 @@ def slow_store() -> None:
 
 
 def no_duplicate_guard() -> None:
-    def admit(self: DuplicateWindow, key: int, offset: int, append_ms: int) -> bool:
-        self.offsets[key] = offset
+    def admit(
+        self: DuplicateWindow, key: int, offset: int, append_ms: int, time_ms: int, code: int, check: int
+    ) -> bool:
+        self.ids[key] = (offset, time_ms, code, check)
         return True
 
     DuplicateWindow.admit = admit  # type: ignore[method-assign]

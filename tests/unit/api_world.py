@@ -13,6 +13,7 @@ import orjson
 from starlette.types import ASGIApp
 
 from features import load_catalogue
+from features.fold import Folder
 from features.packing import pack
 from features.state import new_state
 from graphql_api.app import create_app
@@ -20,6 +21,7 @@ from runtime.health import Readiness
 from runtime.memory_producer import MemoryProducer, MemoryRecord
 from runtime.producer import Headers
 from runtime.settings import ApiSettings
+from schemas.events import decode_record
 from schemas.receipts import Position
 from storage.memory import MemoryUserStore
 from storage.rows import StateRow, TimelineRow
@@ -61,12 +63,11 @@ class World:
     async def seed(self, user_id: str, position: Position, *, times_ms: tuple[int, ...] = (NOW_MS,)) -> None:
         """Store a state at `position` and one timeline event per time."""
         state = new_state(CATALOGUE)
-        state.position = position
-        state.version = position.offset
-        state.first_event_ms, state.last_event_ms = min(times_ms), max(times_ms)
         rows = []
-        for time_ms in times_ms:
-            sample = event(user_id, eventTime=time_ms, receivedAt=time_ms)
+        for place, time_ms in enumerate(times_ms, start=1 - len(times_ms)):
+            sample = event(user_id, eventTime=time_ms, receivedAt=time_ms, category="hats")
+            at = position._replace(offset=position.offset + place)
+            Folder(CATALOGUE).fold(state, decode_record(orjson.dumps(sample)), at, NOW_MS)
             rows.append(TimelineRow(user_id, time_ms, sample["eventId"], "view_item", orjson.dumps(sample), 1))
         await self.store.write([StateRow(user_id, pack(state, CATALOGUE), state.version, position)], rows)
 

@@ -63,18 +63,37 @@ async def test_a_record_holds_every_feature_and_the_place_in_the_log_that_it_sta
             "viewCount1h": 1,
             "viewCount24h": 1,
             "viewCount7d": 1,
+            "viewCount30d": 1,
+            "cartAddCount1h": 0,
             "cartAddCount24h": 0,
+            "cartAddCount7d": 0,
+            "purchaseCount24h": 1,
             "purchaseCount30d": 1,
+            "revenue7d": 12.5,
             "revenue30d": 12.5,
+            "averageOrderValue30d": 12.5,
+            "distinctItemsViewed24h": 1,
+            "distinctItemsViewed7d": 1,
+            "cartRate7d": 1 / 21,
+            "purchaseRate30d": 2 / 51,
+            "clickThroughRate24h": 0.03,
             "recentItems": ["item-0"],
-            "lastSeenAt": EVENT_MS + 1,
+            "recentSearches": [],
+            "topCategories": [],
+            "topItems": [{"key": "item-1", "score": 9.999615}, {"key": "item-0", "score": 0.999961}],
+            "sessionLengthSeconds": 0,
+            "sessionEventCount": 2,
+            "sessionCount7d": 1,
+            "daysActive30d": 1,
             "firstSeenAt": EVENT_MS,
+            "lastSeenAt": EVENT_MS + 1,
+            "secondsSinceLastPurchase": 0,
         },
     }
 
 
 async def test_the_features_are_those_of_the_catalogue() -> None:
-    own = Catalogue([Count("searches", of="search")], definitions=[Windowed("s1h", "searches", "1h", "Searches.")])
+    own = Catalogue([Count("searches", of="search")], features=[Windowed("s1h", "searches", "1h", "Searches.")])
     producer = MemoryProducer()
     await FeatureAnnouncer(producer, own).prepare([("user-1", folded(catalogue=own))])()
     [record] = producer.of(FEATURES.name)

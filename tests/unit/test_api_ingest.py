@@ -43,6 +43,21 @@ async def test_accepted_events_lie_in_kafka_under_their_user(mutation: str) -> N
 
 
 @BOTH
+async def test_an_undo_names_what_it_takes_back(mutation: str) -> None:
+    world = make_world()
+    order = event("ann", type="purchase", value=12.5)
+    undo = {**order, "eventId": event()["eventId"], "type": "undo", "undoes": order["eventId"]}
+    payload = await track(world, mutation, [order, undo, {**undo, "eventId": event()["eventId"], "undoes": None}])
+    assert payload["acceptedCount"] == 2
+    assert [(entry["code"], entry["path"]) for entry in payload["rejected"]] == [("MISSING_FIELD", "undoes")]
+    decoded = [decode_record(record.value or b"") for record in world.producer.of(topics.EVENTS.name)]
+    assert [(one.type, one.undoes, one.value) for one in decoded] == [
+        ("purchase", None, 12.5),
+        ("undo", order["eventId"], 12.5),
+    ]
+
+
+@BOTH
 async def test_one_bad_event_never_refuses_its_neighbours(mutation: str) -> None:
     world = make_world()
     events = [

@@ -31,21 +31,22 @@ async def fail(world: World, query: str, **variables: Any) -> Any:
     return error
 
 
-async def test_an_unknown_user_has_every_feature_with_its_zero_value() -> None:
-    query = '{ user(id: "nobody") { id fresh featureValues { name value } timeline { edges { cursor } } } }'
+async def test_an_unknown_user_has_every_feature_as_null_with_the_reason() -> None:
+    query = '{ user(id: "nobody") { id fresh featureValues { name value reason } timeline { edges { cursor } } } }'
     user = await ask(make_world(), query)
-    values = {feature["name"]: feature["value"] for feature in user["featureValues"]}
-    zero: dict[str, object] = {"int": 0, "float": 0.0, "string_list": [], "timestamp": None}
-    assert values == {feature.name: zero[feature.kind] for feature in CATALOGUE.features}
+    values = {feature["name"]: (feature["value"], feature["reason"]) for feature in user["featureValues"]}
+    assert values == {feature.name: (None, "nothing is known of this user") for feature in CATALOGUE.features}
     assert (user["id"], user["fresh"], user["timeline"]["edges"]) == ("nobody", True, [])
 
 
 async def test_typed_fields_and_the_list_agree() -> None:
     world = make_world()
     await world.seed("ann", Position(7, 0, 10))
-    fields = "value version window coveredFrom asOf"
-    typed = " ".join(f"{feature.name} {{ {fields} }}" for feature in CATALOGUE.features)
-    query = f'{{ user(id: "ann") {{ features {{ {typed} }} featureValues {{ name {fields} }} }} }}'
+    fields = "version window coveredFrom asOf approximate countsFrom reason"
+    values = {feature.name: "value" for feature in CATALOGUE.features}
+    values |= {feature.name: "value { key score }" for feature in CATALOGUE.features if feature.kind == "scored_list"}
+    typed = " ".join(f"{name} {{ {value} {fields} }}" for name, value in values.items())
+    query = f'{{ user(id: "ann") {{ features {{ {typed} }} featureValues {{ name value {fields} }} }} }}'
     user = await ask(world, query)
     assert {feature.pop("name"): feature for feature in user["featureValues"]} == user["features"]
     assert user["features"]["lastSeenAt"]["value"] == format_moment(moment(NOW_MS))

@@ -8,7 +8,7 @@ import random
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import pytest
@@ -329,6 +329,29 @@ async def test_a_late_event_is_counted_as_late_and_put_aside(world: World) -> No
     assert world.letters() == [(late.value, "TOO_OLD")]
     [letter] = world.producer.of(DEAD_LETTERS.name)
     assert dict(letter.headers)["stage"] == b"fold"
+
+
+async def test_an_undo_is_a_line_of_the_timeline_and_takes_its_original_back(world: World) -> None:
+    viewed = str(uuid.uuid4())
+    world.view(event_id=viewed, itemId="a")
+    undo = world.view(type="undo", undoes=viewed, itemId="a")
+    await world.worker().handle(world.log)
+    assert await world.feature("viewCount5m") == 0
+    assert undo.value in await world.timeline()
+    assert world.letters() == []
+
+
+async def test_an_undo_that_comes_too_late_or_does_not_fit_is_put_aside_once(world: World) -> None:
+    viewed = str(uuid.uuid4())
+    world.view(event_id=viewed, itemId="a")
+    other = world.view(type="undo", undoes=viewed, itemId="b")
+    await world.worker().handle(world.log)
+    day_later = [replace(world.view(), timestamp=START_MS + 2 * DAY_MS)]
+    late = replace(world.view(type="undo", undoes=viewed, itemId="a"), timestamp=START_MS + 2 * DAY_MS)
+    await world.worker().handle([*world.log[:2], *day_later, late])
+    await world.worker().handle([late])
+    assert world.letters() == [(other.value, "UNDO_MISMATCH"), (late.value, "UNDO_TOO_LATE")]
+    assert other.value not in await world.timeline()
 
 
 async def test_a_late_event_that_is_durable_is_not_put_aside_again(world: World) -> None:

@@ -1,0 +1,1 @@
+"""Catalogues of other businesses, to copy from."""

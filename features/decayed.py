@@ -1,0 +1,270 @@
+"""Sums with exponential decay, by key or in total, and rankings of them."""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import ClassVar, Final
+
+import msgspec
+
+from features.cells import parse_window
+from features.definitions import (
+    Add,
+    Answer,
+    Bound,
+    CatalogueError,
+    Measures,
+    NumberField,
+    PartMeasure,
+    Read,
+    Scored,
+    TextField,
+    check_bound,
+    check_field,
+    check_types,
+)
+from features.reading import Reading
+from schemas.events import Event
+
+MAX_KEYS: Final = 200
+MAX_TOP: Final = 50
+LEAST_SCORE: Final = 0.001  # a thousandth of one view: below it a key is not listed
+_STEP: Final = 4  # half-lives after which the reference moves; far from the 1 023 at which doubles overflow
+_GONE: Final = 2.0**-20  # at the reference: a thousandth of what would be listed, a millionth of one view
+_LONG_AGO: Final = -80.0  # half-lives before the reference: nothing that could ever be listed
+_half_life_ms = functools.cache(parse_window)
+
+
+class DecayedPart(msgspec.Struct, array_like=True, gc=False):
+    """Scores as of `reference_ms`, a multiple of the half-life. `dropped`: scores that left for want of room."""
+
+    scores: dict[str, float]
+    reference_ms: int = 0
+    dropped: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Decayed(PartMeasure[DecayedPart]):
+    """Sum over events of weight x 0.5 ^ (age / half-life), for each value of `by` or (`by=None`) in total.
+
+    `weights` gives the weight of each event type; with `value` it is multiplied by that number. Forward decay: Cormode
+    et al., "Forward decay: a practical time decay model for streaming systems" (ICDE 2009): scores refer to one moment
+    and move only by whole half-lives, which is exact in doubles.
+    zero: no scores. add: score += w x 2 ^ ((t - reference) / half-life). undo: the same, subtracted. merge: added at
+    the later reference. read: moved to the moment of the read. Events commute within rounding (1e-15 of a score each).
+    Bound: past 2 x `keys` keys the lowest fall to `keys`; what they lose is remembered as the possible error.
+    """
+
+    name: str
+    weights: Mapping[str, float]
+    half_life: str
+    by: TextField | None = None
+    value: NumberField | None = None
+    keys: int = 50
+    version: int = 1
+    maths: ClassVar[int] = 1
+    part_type: ClassVar[type[DecayedPart]] = DecayedPart
+
+    def event_types(self) -> tuple[str, ...]:
+        """See PartMeasure."""
+        return tuple(self.weights)
+
+    def check(self) -> None:
+        """See PartMeasure."""
+        check_types(self.name, self.event_types(), any_allowed=False)
+        if self.by is not None:
+            check_field(self.name, self.by)
+        if self.value is not None:
+            check_field(self.name, self.value, numbers=True)
+        check_bound(self.name, "keys", self.keys, MAX_KEYS)
+        for event_type, weight in self.weights.items():
+            if not (math.isfinite(weight) and weight > 0):
+                raise CatalogueError(f"measure {self.name!r}: weight {weight} of {event_type} must be above 0")
+        try:
+            parse_window(self.half_life)
+        except ValueError as error:
+            raise CatalogueError(f"measure {self.name!r}: half-life: {error}") from error
+
+    @property
+    def half_life_ms(self) -> int:
+        """The half-life."""
+        return _half_life_ms(self.half_life)
+
+    def zero(self) -> DecayedPart:
+        """See PartMeasure."""
+        return DecayedPart({})
+
+    def adder(self) -> Add[DecayedPart]:
+        """See PartMeasure."""
+        key_of = (lambda event: "") if self.by is None else attrgetter(self.by)
+        number_of = None if self.value is None else attrgetter(self.value)
+        weights, half_life_ms, most, exp2 = dict(self.weights), self.half_life_ms, 2 * self.keys, math.exp2
+
+        def add(part: DecayedPart, event: Event, offset: int, append_ms: int) -> None:
+            key: str | None = key_of(event)
+            if key is None:
+                return
+            weight = weights[event.type]
+            if number_of is not None:
+                weight *= number_of(event) or 0.0
+            age = (event.event_time - part.reference_ms) / half_life_ms
+            if age > _STEP:
+                self._advance(part, event.event_time // half_life_ms * half_life_ms)
+                age = (event.event_time - part.reference_ms) / half_life_ms
+            elif age < _LONG_AGO:
+                return
+            scores = part.scores
+            if key in scores:
+                scores[key] += weight * exp2(age)
+            elif weight:
+                scores[key] = weight * exp2(age)
+                if len(scores) > most:
+                    self._keep(part, self.keys)
+
+        return add
+
+    def undo(self, part: DecayedPart, event: Event, offset: int, append_ms: int) -> None:
+        """See PartMeasure. Of a key that was dropped for want of room nothing is left to take from."""
+        key: str | None = "" if self.by is None else getattr(event, self.by)
+        number: float | None = 1.0 if self.value is None else getattr(event, self.value)
+        age = (event.event_time - part.reference_ms) / self.half_life_ms
+        if key not in part.scores or not number or not _LONG_AGO <= age <= _STEP:
+            return
+        change = self.weights[event.type] * number * math.exp2(age)
+        left = part.scores[key] - change
+        if abs(left) > 1e-12 * abs(change):
+            part.scores[key] = left
+        else:
+            del part.scores[key]
+
+    def merge(self, left: DecayedPart, right: DecayedPart) -> DecayedPart:
+        """See PartMeasure."""
+        reference_ms = max(left.reference_ms, right.reference_ms)
+        merged = DecayedPart({}, reference_ms)
+        for part in (left, right):
+            halvings = (reference_ms - part.reference_ms) // self.half_life_ms if part.scores or part.dropped else 0
+            for key, score in part.scores.items():
+                merged.scores[key] = merged.scores.get(key, 0.0) + math.ldexp(score, -halvings)
+            merged.dropped += math.ldexp(part.dropped, -halvings)
+        if len(merged.scores) > 2 * self.keys:
+            self._keep(merged, self.keys)
+        return merged
+
+    def shrink(self, part: DecayedPart) -> bool:
+        """See PartMeasure: the lower half of the keys."""
+        if len(part.scores) < 2:
+            return False
+        self._keep(part, len(part.scores) // 2)
+        return True
+
+    def _advance(self, part: DecayedPart, reference_ms: int) -> None:
+        """Move the reference; keys that no read could list any more go."""
+        if part.scores or part.dropped:
+            halvings = (reference_ms - part.reference_ms) // _half_life_ms(self.half_life)
+            moved = {key: math.ldexp(score, -halvings) for key, score in part.scores.items()}
+            part.scores = {key: score for key, score in moved.items() if abs(score) > _GONE}
+            part.dropped = math.ldexp(part.dropped, -halvings)
+        part.reference_ms = reference_ms
+
+    def _keep(self, part: DecayedPart, count: int) -> None:
+        kept = dict(heapq.nlargest(count, part.scores.items(), key=lambda item: (item[1], item[0])))
+        part.dropped += math.fsum(score for key, score in part.scores.items() if key not in kept)
+        part.scores = {key: score for key, score in part.scores.items() if key in kept}
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """The `k` keys of a `Decayed` measure with the highest scores, scores rounded to 6 decimals, ties by key.
+
+    A score below 0.001 is not listed.
+    """
+
+    name: str
+    measure: str
+    k: int
+    doc: str
+    version: int = 1
+
+    def bind(self, measures: Measures) -> Bound:
+        """See FeatureDefinition."""
+        index, measure = measures.part(self.name, self.measure, Decayed)
+        if measure.by is None:
+            raise CatalogueError(f"feature {self.name!r} ranks {self.measure!r}, which has no `by`; give it one")
+        check_bound(self.name, "k", self.k, min(MAX_TOP, measure.keys))
+        formula = f"top {self.k} of {_formula(measure)} by {measure.by}"
+        return Bound("scored_list", _read_top(index, measure.half_life_ms, self.k), formula, (self.measure,))
+
+
+@dataclass(frozen=True, slots=True)
+class DecayedSum:
+    """The total of a `Decayed` measure without `by`, as of the moment of the read."""
+
+    name: str
+    measure: str
+    doc: str
+    version: int = 1
+
+    def bind(self, measures: Measures) -> Bound:
+        """See FeatureDefinition."""
+        index, measure = measures.part(self.name, self.measure, Decayed)
+        if measure.by is not None:
+            raise CatalogueError(f"feature {self.name!r} sums {self.measure!r}, which is by {measure.by}; use Top")
+        return Bound("float", _read_sum(index, measure.half_life_ms), _formula(measure), (self.measure,))
+
+
+def _formula(measure: Decayed) -> str:
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in measure.weights.items())
+    return f"sum of weight ({weights}) x 0.5 ^ (age / {measure.half_life})"
+
+
+def _part(reading: Reading, index: int) -> DecayedPart | None:
+    """None where the moment lies before events that are in the scores already."""
+    part = reading.state.parts[index]
+    assert isinstance(part, DecayedPart)
+    return None if reading.looks_back and part.scores else part
+
+
+def _factor(part: DecayedPart, now_ms: int, half_life_ms: int) -> float:
+    """From the reference to the moment of the read; a clock that is wrong by years must not overflow."""
+    return math.exp2(min(_STEP, (part.reference_ms - now_ms) / half_life_ms))
+
+
+_MIXED = Answer(None, reason="scores hold events from after that moment, which cannot be told apart")
+_UNSURE = "keys were dropped for want of room"
+
+
+def _read_top(index: int, half_life_ms: int, k: int) -> Read:
+    def read(reading: Reading) -> Answer:
+        part = _part(reading, index)
+        if part is None:
+            return _MIXED
+        factor = _factor(part, reading.now_ms, half_life_ms)
+        least = 0.0
+        if len(part.scores) > k:
+            # Only what can tie with the last place, once rounded, needs to be looked at.
+            least = sorted(part.scores.values(), reverse=True)[k - 1] * factor - 2e-6
+        scored = [(-round(now, 6), key) for key, score in part.scores.items() if (now := score * factor) > least]
+        listed: list[Scored] = [
+            {"key": key, "score": -score} for score, key in sorted(scored)[:k] if -score >= LEAST_SCORE
+        ]
+        if part.dropped and part.dropped * factor >= LEAST_SCORE:
+            return Answer(listed, True, _UNSURE)
+        return Answer(listed)
+
+    return read
+
+
+def _read_sum(index: int, half_life_ms: int) -> Read:
+    def read(reading: Reading) -> Answer:
+        part = _part(reading, index)
+        if part is None:
+            return _MIXED
+        factor = _factor(part, reading.now_ms, half_life_ms)
+        return Answer(part.scores.get("", 0.0) * factor)
+
+    return read

@@ -1,0 +1,242 @@
+"""What the definitions of a catalogue are made of: measures that the stream keeps and features that read them.
+
+Each aggregation is a measure class in a file of its own; this file says what all of them have in common.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypedDict, TypeVar, get_args
+
+import msgspec
+
+from features.cells import parse_window
+from features.reading import Reading
+from schemas.events import EVENT_TYPES, Event
+
+ANY: Final = "any"
+"""As a filter: events of every type. An undo is no event of its own, it takes one away."""
+
+FeatureKind = Literal["int", "float", "string", "string_list", "scored_list", "timestamp"]
+TextField = Literal["item_id", "category", "search_term", "list_id", "currency"]
+NumberField = Literal["value", "position"]
+Part = msgspec.Struct
+"""What one measure keeps of one user, outside of cells. Mutable; packed as it is."""
+P = TypeVar("P", bound=Part)
+Add = Callable[[P, Event, int, int], None]
+"""(part, event, offset, append_ms); `append_ms` is the latest moment of the log so far."""
+
+
+class CatalogueError(ValueError):
+    """A catalogue that cannot be used; the message names the definition and the fix."""
+
+
+class Scored(TypedDict):
+    """One entry of a ranking."""
+
+    key: str
+    score: float
+
+
+FeatureValue = int | float | str | list[str] | list[Scored] | None
+"""Timestamps are milliseconds since the epoch; None where nothing is known or nothing ever happened."""
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What reading a feature gives. `reason` says why the value is missing or an estimate."""
+
+    value: FeatureValue
+    approximate: bool = False
+    reason: str | None = None
+
+
+class Measure(Protocol):
+    """What every measure has."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def maths(self) -> int: ...
+    def event_types(self) -> tuple[str, ...]:
+        """The types it counts; (ANY,) for all."""
+
+    def check(self) -> None:
+        """Raises CatalogueError where the definition cannot work."""
+
+
+class Base(NamedTuple):
+    """What times and offsets are packed relative to: the latest of both that was folded."""
+
+    append_ms: int
+    offset: int
+
+
+class PartMeasure(ABC, Generic[P]):
+    """A measure that keeps a part of its own. `add` in any order gives the same part, where it does not say else."""
+
+    name: str
+    version: int
+    maths: ClassVar[int] = 1
+    """Rises when the same definition computes or stores something else: new maths never reads old state."""
+    part_type: ClassVar[type[Part]]
+    wire_type: ClassVar[type[Part] | None] = None
+    """What the part is packed as, if that is smaller than the part itself."""
+
+    @abstractmethod
+    def event_types(self) -> tuple[str, ...]:
+        """The types it counts; (ANY,) for all."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Raises CatalogueError where the definition cannot work."""
+
+    @abstractmethod
+    def zero(self) -> P:
+        """The part of a user without events."""
+
+    @abstractmethod
+    def adder(self) -> Add[P]:
+        """`add` as a function that has looked everything up in advance: the fold calls nothing else as often."""
+
+    def add(self, part: P, event: Event, offset: int, append_ms: int) -> None:
+        """Count an event; `append_ms` is the latest moment of the log so far."""
+        self.adder()(part, event, offset, append_ms)
+
+    @abstractmethod
+    def undo(self, part: P, event: Event, offset: int, append_ms: int) -> None:
+        """Take back what `add` did with the same event and offset; where it cannot, remember the doubt."""
+
+    @abstractmethod
+    def merge(self, left: P, right: P) -> P:
+        """The part of both sets of events together; shares nothing with its arguments."""
+
+    def prune(self, part: P, append_ms: int) -> None:
+        """Drop what no later read can need. Nothing by default."""
+
+    def to_wire(self, part: P, base: Base) -> Part:
+        """The part as it is packed, relative to `base`."""
+        return part
+
+    def from_wire(self, wire: Part, base: Base) -> P:
+        """What `to_wire` packed, for a measure with a wire type."""
+        raise NotImplementedError
+
+    def shrink(self, part: P) -> bool:
+        """Give up precision for room, as the cap of the state demands. False if there is nothing to give."""
+        return False
+
+
+class Measures(Protocol):
+    """What a feature may ask of its catalogue while it is being resolved."""
+
+    def cell_slot(self, feature: str, measure: str) -> int:
+        """Place in the cells' vectors. Raises CatalogueError."""
+
+    def part(self, feature: str, measure: str, kinds: type[M] | tuple[type[M], ...]) -> tuple[int, M]:
+        """Place among the parts, and the measure, which is of one of `kinds`. Raises CatalogueError."""
+
+    def adds_whole_numbers(self, slot: int) -> bool:
+        """Whether the cell measure counts; sums are in millionths."""
+
+
+M = TypeVar("M")
+Read = Callable[[Reading], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A feature definition with its references resolved. `layer_ms` forces a layer of that hop."""
+
+    kind: FeatureKind
+    read: Read
+    formula: str
+    measures: tuple[str, ...]
+    window_ms: int | None = None
+    hop_ms: int | None = None
+    slots: tuple[int, ...] = ()
+
+
+class FeatureDefinition(Protocol):
+    """What every feature definition has."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def doc(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    def bind(self, measures: Measures) -> Bound:
+        """Resolve the references. Raises CatalogueError."""
+
+
+def fingerprint(measure: Measure) -> int:
+    """32 bits that change with anything that changes what is stored; kept in every packed state."""
+    return zlib.crc32(json.dumps(described(measure), sort_keys=True).encode())
+
+
+def described(definition: object) -> dict[str, object]:
+    """The definition as JSON; two definitions that describe alike compute alike.
+
+    Words about it are left out, and so is what has its default, so that a new option changes no older definition.
+    """
+    entries = {field: getattr(definition, field.name) for field in fields(definition)}  # type: ignore[arg-type]
+    plain = {
+        field.name: _plain(value)
+        for field, value in entries.items()
+        if field.name == "version" or (field.name != "doc" and value != field.default)
+    }
+    return {"kind": type(definition).__name__, "maths": getattr(definition, "maths", 1), **plain}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return list(value)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def types_of(of: str | Sequence[str]) -> tuple[str, ...]:
+    """One type, or several, as a tuple."""
+    return (of,) if isinstance(of, str) else tuple(of)
+
+
+def check_types(name: str, types: Collection[str], *, any_allowed: bool = True) -> None:
+    """Raises CatalogueError for a type that events cannot have."""
+    if not types:
+        raise CatalogueError(f"measure {name!r} filters no event type; known: {', '.join(EVENT_TYPES)}")
+    for each in types:
+        if each not in EVENT_TYPES and not (any_allowed and each == ANY):
+            known = ", ".join(EVENT_TYPES)
+            raise CatalogueError(f"measure {name!r} filters unknown event type {each!r}; known: {known}")
+
+
+def check_field(name: str, field: str, *, numbers: bool = False) -> None:
+    """Raises CatalogueError for a field that events do not have."""
+    known = get_args(NumberField) if numbers else get_args(TextField)
+    if field not in known:
+        what = "sums" if numbers else "keeps"
+        raise CatalogueError(f"measure {name!r} {what} unknown field {field!r}; known: {', '.join(known)}")
+
+
+def check_bound(name: str, what: str, value: int, most: int) -> None:
+    """Raises CatalogueError for a size outside of 1 to `most`."""
+    if not 1 <= value <= most:
+        raise CatalogueError(f"{name!r}: {what} is {value}; use 1 to {most}")
+
+
+def window_of(feature: str, text: str, *, longest_ms: int | None = None) -> int:
+    """Milliseconds of a feature's window. Raises CatalogueError."""
+    try:
+        window_ms = parse_window(text)
+    except ValueError as error:
+        raise CatalogueError(f"feature {feature!r}: {error}") from error
+    if longest_ms is not None and window_ms > longest_ms:
+        raise CatalogueError(
+            f"feature {feature!r}: window {text!r} is longer than its layer; use at most {longest_ms // 86_400_000}d"
+        )
+    return window_ms

@@ -1,0 +1,297 @@
+"""Distinct values in a sliding window: exact while there are few, a sketch beyond, and the answer says which."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from itertools import islice
+from operator import attrgetter
+from typing import ClassVar, Final
+
+import msgspec
+import xxhash
+
+from features import sliding_hll
+from features.cells import HOURS
+from features.counting import past_answer
+from features.definitions import (
+    Add,
+    Answer,
+    Base,
+    Bound,
+    Measures,
+    Part,
+    PartMeasure,
+    Read,
+    TextField,
+    check_field,
+    check_types,
+    types_of,
+    window_of,
+)
+from features.reading import Reading
+from features.sliding_hll import Registers
+from schemas.events import Event
+
+EXACT_VALUES: Final = 256
+MAX_PLACES: Final = 1_024  # (hour, value) places kept exactly: some 6 bytes each
+_HASH_MASK: Final = (1 << sliding_hll.HASH_BITS) - 1  # 256 values share a hash once in 30 million users
+_hash_of = xxhash.xxh3_64_intdigest
+
+
+class DistinctPart(msgspec.Struct, array_like=True, gc=False):
+    """`hours`: hour of event time -> hash of value -> times seen. `newest` is the latest hour of the sketch."""
+
+    hours: dict[int, dict[int, int]]
+    places: int = 0
+    thinned: bool = False
+    """Only the newest hour of each value was kept at some moment: an undo may be inexact since."""
+    doubt: int = 0
+    """Latest hour in which an undo was inexact."""
+    sketch: Registers | None = None
+    newest: int = 0
+
+
+class DistinctWire(msgspec.Struct, array_like=True, gc=False):
+    """Hours counted back from the base with the number of their values; of all values in turn the 40 bits and times."""
+
+    hours: list[int]
+    counts: list[int]
+    low: bytes  # uint32 each
+    high: bytes  # one each
+    times: list[int]  # empty: once each
+    thinned: bool
+    doubt: int
+    sketch: Registers | None
+    newest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct(PartMeasure[DistinctPart]):
+    """Distinct values of `field` over the events of type `of`, for windows up to 7 days.
+
+    zero: nothing. add: one more in (hour, value). undo: one less there. merge: place by place. read: the values of the
+    window's hours. Beyond 1 024 places each value keeps only its newest hour, which changes no read up to now; if even
+    then there are more than 256 values they go into a sliding HyperLogLog, until the window is past them.
+    Order never matters while it is exact.
+    """
+
+    name: str
+    of: str | tuple[str, ...]
+    field: TextField
+    version: int = 1
+    maths: ClassVar[int] = 1
+    part_type: ClassVar[type[DistinctPart]] = DistinctPart
+    wire_type: ClassVar[type[DistinctWire]] = DistinctWire
+
+    def event_types(self) -> tuple[str, ...]:
+        """See PartMeasure."""
+        return types_of(self.of)
+
+    def check(self) -> None:
+        """See PartMeasure."""
+        check_types(self.name, self.event_types())
+        check_field(self.name, self.field)
+
+    def zero(self) -> DistinctPart:
+        """See PartMeasure."""
+        return DistinctPart({})
+
+    def adder(self) -> Add[DistinctPart]:
+        """See PartMeasure."""
+        value_of, hop_ms = attrgetter(self.field), HOURS.hop_ms
+        kept_hours = HOURS.longest_window_ms // hop_ms
+
+        def add(part: DistinctPart, event: Event, offset: int, append_ms: int) -> None:
+            value: str | None = value_of(event)
+            hour = event.event_time // hop_ms
+            oldest = append_ms // hop_ms - kept_hours
+            if value is None or hour < oldest:
+                return
+            hashed = _hash_of(value.encode()) & _HASH_MASK
+            if part.sketch is not None:
+                if part.newest >= oldest:
+                    sliding_hll.add(part.sketch, hashed, hour)
+                    part.newest = max(part.newest, hour)
+                    return
+                _forget(part)
+            values = part.hours.get(hour)
+            if values is None:
+                part.hours[hour] = {hashed: 1}
+                part.places += 1
+            elif hashed in values:
+                values[hashed] += 1
+                return
+            else:
+                values[hashed] = 1
+                part.places += 1
+            if part.places > MAX_PLACES:
+                self.prune(part, append_ms)
+                if part.places > MAX_PLACES:
+                    self.shrink(part)
+
+        return add
+
+    def undo(self, part: DistinctPart, event: Event, offset: int, append_ms: int) -> None:
+        """See PartMeasure. A sketch cannot take back; its answers are estimates anyway."""
+        value: str | None = getattr(event, self.field)
+        hour = event.event_time // HOURS.hop_ms
+        if value is None or part.sketch is not None:
+            return
+        hashed = _hash_of(value.encode()) & _HASH_MASK
+        values = part.hours.get(hour, {})
+        times = values.get(hashed, 0)
+        if times > 1:
+            values[hashed] = times - 1
+            return
+        if times == 1:
+            del values[hashed]
+            part.places -= 1
+            if not values:
+                del part.hours[hour]
+        if part.thinned:
+            part.doubt = max(part.doubt, hour)
+
+    def merge(self, left: DistinctPart, right: DistinctPart) -> DistinctPart:
+        """See PartMeasure."""
+        merged = DistinctPart({hour: dict(values) for hour, values in left.hours.items()})
+        for hour, values in right.hours.items():
+            known = merged.hours.setdefault(hour, {})
+            for hashed, times in values.items():
+                known[hashed] = known.get(hashed, 0) + times
+        merged.places = sum(len(values) for values in merged.hours.values())
+        merged.thinned = left.thinned or right.thinned
+        merged.doubt = max(left.doubt, right.doubt)
+        if left.sketch is not None or right.sketch is not None:
+            sketch = sliding_hll.merge(left.sketch or {}, right.sketch or {})
+            _to_sketch(merged)
+            merged.sketch = sliding_hll.merge(sketch, merged.sketch or {})
+            merged.newest = max(merged.newest, left.newest, right.newest)
+        elif merged.places > MAX_PLACES:
+            self.shrink(merged)
+        return merged
+
+    def prune(self, part: DistinctPart, append_ms: int) -> None:
+        """See PartMeasure."""
+        oldest = HOURS.oldest_cell(append_ms)
+        for hour in [hour for hour in part.hours if hour < oldest]:
+            part.places -= len(part.hours.pop(hour))
+        if part.sketch is not None:
+            if part.newest < oldest:
+                _forget(part)
+            else:
+                sliding_hll.prune(part.sketch, oldest)
+
+    def to_wire(self, part: DistinctPart, base: Base) -> DistinctWire:
+        """See PartMeasure."""
+        hour = base.append_ms // HOURS.hop_ms
+        hashes = [hashed for values in part.hours.values() for hashed in values]
+        times = [count for values in part.hours.values() for count in values.values()]
+        return DistinctWire(
+            [hour - each for each in part.hours],
+            [len(values) for values in part.hours.values()],
+            array("I", [hashed & 0xFFFFFFFF for hashed in hashes]).tobytes(),
+            bytes([hashed >> 32 for hashed in hashes]),
+            times if any(count != 1 for count in times) else [],
+            part.thinned,
+            part.doubt,
+            part.sketch,
+            part.newest,
+        )
+
+    def from_wire(self, wire: Part, base: Base) -> DistinctPart:
+        """See PartMeasure."""
+        assert isinstance(wire, DistinctWire)
+        hour = base.append_ms // HOURS.hop_ms
+        hashes = [low | high << 32 for low, high in zip(array("I", wire.low), wire.high, strict=True)]
+        places = iter(zip(hashes, wire.times or [1] * len(hashes), strict=True))
+        hours = {hour - back: dict(islice(places, count)) for back, count in zip(wire.hours, wire.counts, strict=True)}
+        return DistinctPart(hours, len(hashes), wire.thinned, wire.doubt, wire.sketch, wire.newest)
+
+    def shrink(self, part: DistinctPart) -> bool:
+        """See PartMeasure: a sketch instead of exact places, then the older half of the sketch's hours."""
+        if part.sketch is not None:
+            return _halve(part.sketch)
+        if part.places <= EXACT_VALUES:
+            return False
+        _thin(part)
+        if part.places > EXACT_VALUES:
+            _to_sketch(part)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class DistinctCount:
+    """How many distinct values `measure` saw in the last `window`: exact up to 256, then within 4.6 % (1 sigma)."""
+
+    name: str
+    measure: str
+    window: str
+    doc: str
+    version: int = 1
+
+    def bind(self, measures: Measures) -> Bound:
+        """See FeatureDefinition."""
+        index, _ = measures.part(self.name, self.measure, Distinct)
+        window_ms = window_of(self.name, self.window, longest_ms=HOURS.longest_window_ms)
+        formula = f"distinct values of {self.measure}"
+        return Bound("int", _read(index, window_ms), formula, (self.measure,), window_ms, hop_ms=HOURS.hop_ms)
+
+
+def _read(index: int, window_ms: int) -> Read:
+    def read(reading: Reading) -> Answer:
+        part = reading.state.parts[index]
+        assert isinstance(part, DistinctPart)
+        oldest = reading.oldest(window_ms, HOURS)
+        if part.sketch is not None:
+            if reading.looks_back:
+                return Answer(None, reason="a sketch of distinct values cannot be read at an earlier moment")
+            number = round(sliding_hll.estimate(part.sketch, oldest))
+            return Answer(number, True, f"estimated, standard error {sliding_hll.STANDARD_ERROR:.1%}")
+        newest = reading.newest(HOURS)
+        hours = [values for hour, values in part.hours.items() if oldest <= hour <= newest]
+        distinct = len(hours[0]) if len(hours) == 1 else len(set().union(*hours))
+        if reading.past:
+            if part.thinned and reading.looks_back:
+                return Answer(None, reason="earlier places of the values were dropped")
+            return past_answer(reading, window_ms, distinct, HOURS)
+        if part.doubt >= oldest and part.thinned:
+            return Answer(distinct, True, "an undone event's value may have been seen before")
+        return Answer(distinct)
+
+    return read
+
+
+def _forget(part: DistinctPart) -> None:
+    part.hours, part.places, part.thinned, part.doubt = {}, 0, False, 0
+    part.sketch, part.newest = None, 0
+
+
+def _halve(sketch: Registers) -> bool:
+    hours = [hour for pairs in sketch.values() for hour, _ in pairs]
+    oldest, newest = min(hours, default=0), max(hours, default=0)
+    sliding_hll.prune(sketch, (oldest + newest) // 2 + 1)
+    return newest > oldest
+
+
+def _thin(part: DistinctPart) -> None:
+    seen: set[int] = set()
+    for hour in sorted(part.hours, reverse=True):
+        kept = {hashed: times for hashed, times in part.hours[hour].items() if hashed not in seen}
+        seen.update(kept)
+        if kept:
+            part.hours[hour] = kept
+        else:
+            del part.hours[hour]
+    part.places = len(seen)
+    part.thinned = True
+
+
+def _to_sketch(part: DistinctPart) -> None:
+    sketch: Registers = {}
+    for hour, values in part.hours.items():
+        for hashed in values:
+            sliding_hll.add(sketch, hashed, hour)
+    newest = max(part.hours, default=0)
+    _forget(part)
+    part.sketch, part.newest = sketch, newest

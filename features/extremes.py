@@ -1,0 +1,159 @@
+"""Minimum and maximum of a number in a sliding window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import msgspec
+
+from features.cells import LAYERS, layer_of
+from features.counting import MICRO, past_answer
+from features.definitions import (
+    Add,
+    Answer,
+    Bound,
+    CatalogueError,
+    Measures,
+    NumberField,
+    PartMeasure,
+    Read,
+    check_field,
+    check_types,
+    types_of,
+    window_of,
+)
+from features.reading import Reading
+from schemas.events import Event
+
+
+class ExtremePart(msgspec.Struct, array_like=True, gc=False):
+    """The extreme of each cell in millionths, layer by layer, and the latest time at which an undo hit one."""
+
+    layers: list[dict[int, int]]
+    doubt_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Extreme(PartMeasure[ExtremePart]):
+    """Smallest (`min`) or largest (`max`) `value`, to 6 decimals, over the events of type `of`.
+
+    zero: no cells. add: the extreme of the event's cell of each layer. undo: cannot be reversed where it was the
+    extreme of its cell; windows that still cover it say so. merge: cell by cell. read: the extreme of the window's
+    cells. Order of events never matters.
+    """
+
+    name: str
+    of: str | tuple[str, ...]
+    value: NumberField
+    which: Literal["min", "max"]
+    version: int = 1
+    maths: ClassVar[int] = 1
+    part_type: ClassVar[type[ExtremePart]] = ExtremePart
+
+    def event_types(self) -> tuple[str, ...]:
+        """See PartMeasure."""
+        return types_of(self.of)
+
+    def check(self) -> None:
+        """See PartMeasure."""
+        check_types(self.name, self.event_types())
+        check_field(self.name, self.value, numbers=True)
+        if self.which not in ("min", "max"):
+            raise CatalogueError(f"measure {self.name!r} keeps the {self.which!r}; use min or max")
+
+    def zero(self) -> ExtremePart:
+        """See PartMeasure."""
+        return ExtremePart([{} for _ in LAYERS])
+
+    def adder(self) -> Add[ExtremePart]:
+        """See PartMeasure."""
+
+        def add(part: ExtremePart, event: Event, offset: int, append_ms: int) -> None:
+            number: float | None = getattr(event, self.value)
+            if number is None:
+                return
+            amount = round(number * MICRO)
+            for layer in LAYERS:
+                index = event.event_time // layer.hop_ms
+                if index >= layer.oldest_cell(append_ms):
+                    self._keep(part.layers[layer.slot], index, amount)
+
+        return add
+
+    def undo(self, part: ExtremePart, event: Event, offset: int, append_ms: int) -> None:
+        """See PartMeasure."""
+        number: float | None = getattr(event, self.value)
+        if number is not None:
+            amount = round(number * MICRO)
+            if any(part.layers[each.slot].get(event.event_time // each.hop_ms) == amount for each in LAYERS):
+                part.doubt_ms = max(part.doubt_ms, event.event_time)
+
+    def merge(self, left: ExtremePart, right: ExtremePart) -> ExtremePart:
+        """See PartMeasure."""
+        merged = ExtremePart([dict(cells) for cells in left.layers], max(left.doubt_ms, right.doubt_ms))
+        for cells, more in zip(merged.layers, right.layers, strict=True):
+            for index, amount in more.items():
+                self._keep(cells, index, amount)
+        return merged
+
+    def prune(self, part: ExtremePart, append_ms: int) -> None:
+        """See PartMeasure."""
+        for layer in LAYERS:
+            oldest = layer.oldest_cell(append_ms)
+            cells = part.layers[layer.slot]
+            for index in [index for index in cells if index < oldest]:
+                del cells[index]
+
+    def shrink(self, part: ExtremePart) -> bool:
+        """See PartMeasure: the older half of the fullest layer; windows that cover it say so."""
+        cells, layer = max(zip(part.layers, LAYERS, strict=True), key=lambda pair: len(pair[0]))
+        gone = sorted(cells)[: len(cells) // 2]
+        for index in gone:
+            del cells[index]
+            part.doubt_ms = max(part.doubt_ms, index * layer.hop_ms)
+        return bool(gone)
+
+    def _keep(self, cells: dict[int, int], index: int, amount: int) -> None:
+        known = cells.get(index)
+        if known is None or (amount < known if self.which == "min" else amount > known):
+            cells[index] = amount
+
+
+@dataclass(frozen=True, slots=True)
+class WindowedExtreme:
+    """The extreme that an `Extreme` measure saw in the last `window`; null if there was no number."""
+
+    name: str
+    measure: str
+    window: str
+    doc: str
+    version: int = 1
+
+    def bind(self, measures: Measures) -> Bound:
+        """See FeatureDefinition."""
+        index, measure = measures.part(self.name, self.measure, Extreme)
+        window_ms = window_of(self.name, self.window)
+        formula = f"{measure.which} of {self.measure}"
+        return Bound("float", _read(index, measure.which, window_ms), formula, (self.measure,), window_ms)
+
+
+def _read(index: int, which: Literal["min", "max"], window_ms: int) -> Read:
+    choose = min if which == "min" else max
+    layer = layer_of(window_ms)
+
+    def read(reading: Reading) -> Answer:
+        part = reading.state.parts[index]
+        assert isinstance(part, ExtremePart)
+        oldest, newest = reading.oldest(window_ms, layer), reading.newest(layer)
+        amounts = [amount for cell, amount in part.layers[layer.slot].items() if oldest <= cell <= newest]
+        value = choose(amounts) / MICRO if amounts else None
+        if part.doubt_ms and part.doubt_ms // layer.hop_ms >= oldest:
+            return Answer(
+                value,
+                True,
+                "an event that was the extreme of its cell was undone, or a cell was dropped for want of room",
+            )
+        return past_answer(reading, window_ms, value) if reading.past else Answer(value)
+
+    return read

@@ -1,0 +1,93 @@
+"""Format 1 of a packed state, which had the first default catalogue's measures: read, never written."""
+
+from __future__ import annotations
+
+from array import array
+from typing import Final
+
+import msgspec
+
+from features.catalogue import Catalogue
+from features.counting import MICRO, Count, Sum
+from features.definitions import fingerprint
+from features.duplicates import UNKNOWN_CODE, DuplicateWindow
+from features.limits import measured_bytes
+from features.moments import Moments, MomentsPart
+from features.packed import UnreadableState, adopt_cells, adopt_since
+from features.recents import LastDistinct, RecentsPart
+from features.state import UserState
+from schemas.receipts import Position
+
+_LAYOUT: Final = 0xF5949081  # the only catalogue that format 1 was ever written with
+_CELLS: Final = (
+    Count("views", of="view_item"),
+    Count("cart_adds", of="add_to_cart"),
+    Count("purchases", of="purchase"),
+    Sum("revenue", of="purchase", value="value"),
+)
+_SEQUENCE: Final = LastDistinct("viewed_items", of="view_item", field="item_id", k=20)
+_SEEN: Final = Moments("activity")  # format 1 kept first and last of all events in its header
+_MANY: Final = 1 << 31  # events behind a first and last moment: format 1 did not count them
+
+
+class _Packed(msgspec.Struct, array_like=True, gc=False):
+    format: int
+    layout: int
+    position: tuple[int, int, int] | None
+    version: int
+    append_ms: int
+    first_event_ms: int | None
+    last_event_ms: int | None
+    late_events: int
+    duplicate_events: int
+    cells: tuple[dict[int, list[int | float]], dict[int, list[int | float]], dict[int, list[int | float]]]
+    sequences: list[list[tuple[int, int, str]]]
+    duplicate_keys: bytes  # uint64 each, in the order of first offsets
+    duplicate_offsets: bytes  # int64 each
+    duplicate_hours: list[tuple[int, int]]
+
+
+_decoder = msgspec.msgpack.Decoder(_Packed)
+
+
+def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
+    """The state in `blob`; measures that format 1 did not have start empty. Raises UnreadableState, DecodeError."""
+    packed = _decoder.decode(blob)
+    if packed.layout != _LAYOUT:
+        raise UnreadableState(f"state of format 1 with unknown measures {packed.layout:08x}")
+    cells = tuple(
+        {index: [*map(int, cell[:3]), round(cell[3] * MICRO)] for index, cell in layer.items()}
+        for layer in packed.cells
+    )
+    stored = [fingerprint(measure) for measure in _CELLS]
+    state = UserState(
+        position=None if packed.position is None else Position(*packed.position),
+        version=packed.version,
+        append_ms=packed.append_ms,
+        first_event_ms=packed.first_event_ms,
+        last_event_ms=packed.last_event_ms,
+        late_events=packed.late_events,
+        duplicate_events=packed.duplicate_events,
+        cells=adopt_cells(cells, stored, catalogue),
+        parts=catalogue.zero_parts(),
+        counts_from_ms=adopt_since(
+            [*stored, fingerprint(_SEQUENCE), fingerprint(_SEEN)], [0] * 6, catalogue, packed.append_ms
+        ),
+        duplicates=_ids(packed),
+    )
+    for place, measure in enumerate(catalogue.part_measures):
+        if measure == _SEQUENCE:
+            state.parts[place] = RecentsPart(packed.sequences[0], displaced_ms=packed.last_event_ms or 0)
+        elif measure == _SEEN and packed.first_event_ms is not None and packed.last_event_ms is not None:
+            state.parts[place] = MomentsPart(_MANY, packed.first_event_ms, packed.last_event_ms)
+    state.size_bound = measured_bytes(state)
+    return state
+
+
+def _ids(packed: _Packed) -> DuplicateWindow:
+    """Format 1 did not remember what an undo needs: such ids still guard against duplicates."""
+    keys, offsets = array("Q"), array("q")
+    keys.frombytes(packed.duplicate_keys)
+    offsets.frombytes(packed.duplicate_offsets)
+    ids = {key: (offset, packed.append_ms, UNKNOWN_CODE, 0) for key, offset in zip(keys, offsets, strict=True)}
+    return DuplicateWindow(ids, packed.duplicate_hours, forgot=True)

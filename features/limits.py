@@ -1,0 +1,84 @@
+"""The cap of a packed state, and what is given up for it, in which order.
+
+Policy, first to last: cells and places that no read can need; the precision of distinct counts; the lower half of the
+keys of decayed sums; the older half of each sequence; the older half of minima and maxima; and last, which no sensible
+catalogue gets to, the older half of the fullest layer of cells, whose features then say since when they count. Each
+step is repeated while it helps. Sessions, moments and the ids of the duplicate guard are bounded by themselves and
+never dropped for room. It happens in the fold, at a place that depends on the log alone, so a replay drops the same;
+what was dropped shows in the answers as `approximate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from features import cells
+from features.catalogue import Catalogue
+from features.cells import LAYERS
+from features.decayed import Decayed
+from features.definitions import PartMeasure
+from features.distinct import Distinct
+from features.extremes import Extreme
+from features.recents import Last, LastDistinct
+from features.state import UserState
+
+MAX_PACKED_BYTES: Final = 64 * 1024
+ROOM_BYTES: Final = 60 * 1024  # beyond it the fold makes room
+KEPT_BYTES: Final = 52 * 1024  # down to here, so that it does not do so at every event
+_ID_BYTES: Final = 19
+_HEADER_BYTES: Final = 1024
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def measured_bytes(state: UserState) -> int:
+    """What the state packs to, a little too much rather than too little."""
+    kept = len(_encoder.encode([state.cells, state.parts]))
+    return kept + _ID_BYTES * len(state.duplicates.ids) + _HEADER_BYTES
+
+
+def prune(state: UserState, catalogue: Catalogue) -> None:
+    """Drop what no read at `append_ms` or later can need; changes no answer."""
+    cells.prune(state.cells, state.append_ms)
+    for part, measure in zip(state.parts, catalogue.part_measures, strict=True):
+        measure.prune(part, state.append_ms)
+
+
+def make_room(state: UserState, catalogue: Catalogue, kept_bytes: int = KEPT_BYTES) -> None:
+    """Measure the state, give up what the policy says until it fits, and start counting from there."""
+    prune(state, catalogue)
+    size = measured_bytes(state)
+    for step in _steps(state, catalogue):
+        while size > kept_bytes and step():
+            size = measured_bytes(state)
+    state.size_bound = size
+
+
+def _steps(state: UserState, catalogue: Catalogue) -> list[Callable[[], bool]]:
+    def shrink(*kinds: type[PartMeasure[Any]]) -> Callable[[], bool]:
+        # All of one kind together: none of them may be the one that always gives.
+        def step() -> bool:
+            pairs = zip(state.parts, catalogue.part_measures, strict=True)
+            return any([measure.shrink(part) for part, measure in pairs if isinstance(measure, kinds)])
+
+        return step
+
+    def drop_cells() -> bool:
+        return _drop_cells(state, len(catalogue.cell_measures))
+
+    return [shrink(Distinct), shrink(Decayed), shrink(Last, LastDistinct), shrink(Extreme), drop_cells]
+
+
+def _drop_cells(state: UserState, cell_measures: int) -> bool:
+    kept, layer = max(zip(state.cells, LAYERS, strict=True), key=lambda pair: len(pair[0]))
+    ordered = sorted(kept)
+    gone = ordered[: len(ordered) // 2]
+    for index in gone:
+        del kept[index]
+    if gone:
+        since_ms = (gone[-1] + 1) * layer.hop_ms
+        state.counts_from_ms[:cell_measures] = [max(each, since_ms) for each in state.counts_from_ms[:cell_measures]]
+    return bool(gone)

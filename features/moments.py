@@ -1,0 +1,259 @@
+"""First and last: moments of events, and the first or last value of a field, by event time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import ClassVar, Literal
+
+import msgspec
+
+from features.definitions import (
+    ANY,
+    Add,
+    Answer,
+    Bound,
+    CatalogueError,
+    Measures,
+    PartMeasure,
+    Read,
+    TextField,
+    check_field,
+    check_types,
+    types_of,
+)
+from features.reading import Reading
+from schemas.events import Event
+
+Which = Literal["first", "last"]
+
+
+class MomentsPart(msgspec.Struct, array_like=True, gc=False):
+    """Earliest and latest time of `events` events; the doubts are those times of which an event was undone."""
+
+    events: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    first_doubt: bool = False
+    last_doubt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moments(PartMeasure[MomentsPart]):
+    """Earliest and latest event time of the events of type `of`, over all time.
+
+    zero: none. add: minimum and maximum. undo: exact if it was the only event or lies between both; else that end is
+    uncertain until an event goes beyond it. merge: minimum and maximum. read: either. Order of events never matters.
+    """
+
+    name: str
+    of: str | tuple[str, ...] = ANY
+    version: int = 1
+    maths: ClassVar[int] = 1
+    part_type: ClassVar[type[MomentsPart]] = MomentsPart
+
+    def event_types(self) -> tuple[str, ...]:
+        """See PartMeasure."""
+        return types_of(self.of)
+
+    def check(self) -> None:
+        """See PartMeasure."""
+        check_types(self.name, self.event_types())
+
+    def zero(self) -> MomentsPart:
+        """See PartMeasure."""
+        return MomentsPart()
+
+    def adder(self) -> Add[MomentsPart]:
+        """See PartMeasure."""
+
+        def add(part: MomentsPart, event: Event, offset: int, append_ms: int) -> None:
+            time_ms = event.event_time
+            if time_ms > part.last_ms or not part.events:
+                part.last_ms, part.last_doubt = time_ms, False
+            if time_ms < part.first_ms or not part.events:
+                part.first_ms, part.first_doubt = time_ms, False
+            part.events += 1
+
+        return add
+
+    def undo(self, part: MomentsPart, event: Event, offset: int, append_ms: int) -> None:
+        """See PartMeasure."""
+        part.events = max(0, part.events - 1)
+        part.first_doubt |= event.event_time == part.first_ms
+        part.last_doubt |= event.event_time == part.last_ms
+
+    def merge(self, left: MomentsPart, right: MomentsPart) -> MomentsPart:
+        """See PartMeasure."""
+        if not left.events or not right.events:
+            return msgspec.structs.replace(left if left.events else right)
+        first = min((left.first_ms, not left.first_doubt), (right.first_ms, not right.first_doubt))
+        last = max((left.last_ms, left.last_doubt), (right.last_ms, right.last_doubt))
+        return MomentsPart(left.events + right.events, first[0], last[0], not first[1], last[1])
+
+
+class EdgePart(msgspec.Struct, array_like=True, gc=False):
+    """The value at the first or last place of `events` events."""
+
+    events: int = 0
+    time_ms: int = 0
+    offset: int = 0
+    value: str | None = None
+    doubt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edge(PartMeasure[EdgePart]):
+    """The first or last value of `field` by (event time, offset) over the events of type `of` that have it.
+
+    zero: none. add: the smaller or larger place wins. undo: exact if it was the only event or another place; else
+    uncertain until a further event wins. merge: the winner. read: the value. Order of events never matters.
+    """
+
+    name: str
+    of: str | tuple[str, ...]
+    field: TextField
+    which: Which
+    version: int = 1
+    maths: ClassVar[int] = 1
+    part_type: ClassVar[type[EdgePart]] = EdgePart
+
+    def event_types(self) -> tuple[str, ...]:
+        """See PartMeasure."""
+        return types_of(self.of)
+
+    def check(self) -> None:
+        """See PartMeasure."""
+        check_types(self.name, self.event_types())
+        check_field(self.name, self.field)
+        if self.which not in ("first", "last"):
+            raise CatalogueError(f"measure {self.name!r} keeps the {self.which!r} value; use first or last")
+
+    def zero(self) -> EdgePart:
+        """See PartMeasure."""
+        return EdgePart()
+
+    def adder(self) -> Add[EdgePart]:
+        """See PartMeasure."""
+        value_of, last = attrgetter(self.field), self.which == "last"
+
+        def add(part: EdgePart, event: Event, offset: int, append_ms: int) -> None:
+            value: str | None = value_of(event)
+            if value is None:
+                return
+            here, there = (event.event_time, offset), (part.time_ms, part.offset)
+            if not part.events or (here > there if last else here < there):
+                part.time_ms, part.offset, part.value, part.doubt = *here, value, False
+            part.events += 1
+
+        return add
+
+    def undo(self, part: EdgePart, event: Event, offset: int, append_ms: int) -> None:
+        """See PartMeasure."""
+        if getattr(event, self.field) is not None:
+            part.events = max(0, part.events - 1)
+            part.doubt |= (event.event_time, offset) == (part.time_ms, part.offset)
+
+    def merge(self, left: EdgePart, right: EdgePart) -> EdgePart:
+        """See PartMeasure."""
+        if not left.events or not right.events:
+            return msgspec.structs.replace(left if left.events else right)
+        ordered = sorted((left, right), key=lambda part: (part.time_ms, part.offset))
+        winner = msgspec.structs.replace(ordered[0] if self.which == "first" else ordered[1])
+        winner.events = left.events + right.events
+        return winner
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAt:
+    """The first or last moment of a `Moments` measure; null if there was none."""
+
+    name: str
+    measure: str
+    which: Which
+    doc: str
+    version: int = 1
+
+    def bind(self, measures: Measures) -> Bound:
+        """See FeatureDefinition."""
+        index, _ = measures.part(self.name, self.measure, Moments)
+        if self.which not in ("first", "last"):
+            raise CatalogueError(f"feature {self.name!r} reads the {self.which!r} moment; use first or last")
+        formula = f"{self.which} event time of {self.measure}"
+        return Bound("timestamp", _read_moment(index, self.which), formula, (self.measure,))
+
+
+@dataclass(frozen=True, slots=True)
+class SecondsSince:
+    """Whole seconds from the last moment of a `Moments` measure to the moment of the read; null if there was none."""
+
+    name: str
+    measure: str
+    doc: str
+    version: int = 1
+
+    def bind(self, measures: Measures) -> Bound:
+        """See FeatureDefinition."""
+        index, _ = measures.part(self.name, self.measure, Moments)
+        formula = f"now - last event time of {self.measure}"
+        return Bound("int", _read_since(index), formula, (self.measure,))
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeValue:
+    """The value of an `Edge` measure; null if there was none."""
+
+    name: str
+    measure: str
+    doc: str
+    version: int = 1
+
+    def bind(self, measures: Measures) -> Bound:
+        """See FeatureDefinition."""
+        index, measure = measures.part(self.name, self.measure, Edge)
+        formula = f"{measure.which} {measure.field} of {self.measure}"
+        return Bound("string", _read_edge(index), formula, (self.measure,))
+
+
+_UNDONE = "the event at this end was undone, and the next one is not known"
+_LATER = "a later event replaced what was known at that moment"
+
+
+def _read_moment(index: int, which: Which) -> Read:
+    def read(reading: Reading) -> Answer:
+        part = reading.state.parts[index]
+        assert isinstance(part, MomentsPart)
+        if not part.events or (reading.looks_back and part.first_ms > reading.now_ms):
+            return Answer(None)
+        if which == "first":
+            return Answer(part.first_ms, True, _UNDONE) if part.first_doubt else Answer(part.first_ms)
+        if reading.looks_back and part.last_ms > reading.now_ms:
+            return Answer(None, reason=_LATER)
+        return Answer(part.last_ms, True, _UNDONE) if part.last_doubt else Answer(part.last_ms)
+
+    return read
+
+
+def _read_since(index: int) -> Read:
+    last = _read_moment(index, "last")
+
+    def read(reading: Reading) -> Answer:
+        moment = last(reading)
+        if not isinstance(moment.value, int):
+            return moment
+        return Answer(max(0, reading.now_ms - moment.value) // 1000, moment.approximate, moment.reason)
+
+    return read
+
+
+def _read_edge(index: int) -> Read:
+    def read(reading: Reading) -> Answer:
+        part = reading.state.parts[index]
+        assert isinstance(part, EdgePart)
+        if not part.events:
+            return Answer(None)
+        if reading.looks_back and part.time_ms > reading.now_ms:
+            return Answer(None, reason=_LATER)
+        return Answer(part.value, True, _UNDONE) if part.doubt else Answer(part.value)
+
+    return read

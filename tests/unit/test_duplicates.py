@@ -1,0 +1,72 @@
+"""The duplicate guard: what counts once, what is remembered, and for how long."""
+
+from __future__ import annotations
+
+import uuid
+
+from features.duplicates import HORIZON_HOURS, MAX_IDS, id_key
+from features.fold import Outcome
+from tests.unit.feature_world import DAY_MS, HOUR_MS, NOW_MS, Log, make_event
+
+
+def test_an_event_counts_once_however_often_it_arrives() -> None:
+    log = Log()
+    event = make_event()
+    assert [log.send(event) for _ in range(3)] == [Outcome.FOLDED, Outcome.DUPLICATE, Outcome.DUPLICATE]
+    assert log.value("viewCount1h") == 1
+    assert log.state.duplicate_events == 2
+
+
+def test_ids_are_the_same_in_either_case() -> None:
+    event_id = str(uuid.uuid4())
+    assert id_key(event_id) == id_key(event_id.upper())
+    log = Log()
+    log.send(make_event(event_id=event_id))
+    assert log.send(make_event(event_id=event_id.upper())) is Outcome.DUPLICATE
+
+
+def test_an_id_is_remembered_for_the_horizon_of_log_time() -> None:
+    log = Log()
+    event = make_event()
+    log.send(event)
+    hour_begin = NOW_MS // HOUR_MS * HOUR_MS
+    assert log.send(event, append_ms=hour_begin + HORIZON_HOURS * HOUR_MS - 1) is Outcome.DUPLICATE
+
+
+def test_an_id_is_forgotten_once_its_hour_lies_outside_the_horizon() -> None:
+    log = Log()
+    event = make_event()
+    log.send(event)
+    log.send(make_event(), append_ms=NOW_MS + HOUR_MS)
+    log.send(make_event(), append_ms=NOW_MS + DAY_MS + 2 * HOUR_MS)
+    assert log.send(event) is Outcome.FOLDED
+
+
+def test_at_most_the_latest_ids_are_remembered_and_the_loss_is_counted() -> None:
+    log = Log()
+    first, second = make_event(), make_event()
+    log.send(first)
+    log.send(second)
+    for _ in range(MAX_IDS - 1):
+        log.send(make_event())
+    assert log.state.duplicates.evicted_early == 1
+    assert log.send(second) is Outcome.DUPLICATE
+    assert log.send(first) is Outcome.FOLDED
+
+
+def test_ids_stay_known_when_the_topic_is_made_anew() -> None:
+    log = Log()
+    event = make_event()
+    log.send(event)
+    log.offset = 0
+    assert log.send(event, epoch=2) is Outcome.DUPLICATE
+    assert log.send(make_event(), epoch=2) is Outcome.FOLDED
+
+
+def test_an_old_offset_matches_no_record_of_the_new_topic() -> None:
+    log = Log()
+    event = make_event()
+    log.send(event)
+    log.offset = 0
+    log.send(event, epoch=2)
+    assert log.replay(start=1) == [Outcome.REPLAYED]

@@ -1,0 +1,79 @@
+"""Packed states of every format version still read. The bytes are never written anew: a new format adds a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from features.catalogue import Catalogue, Count, Windowed
+from features.derive import derive
+from features.fold import Folder, Outcome
+from features.packing import FORMAT, UnreadableState, pack, unpack
+from schemas.receipts import Position
+from tests.unit.feature_world import CATALOGUE, DAY_MS, make_event
+
+GOLDEN = Path(__file__).parent / "golden"
+FORMATS = sorted(int(path.stem.rsplit("_", 1)[1]) for path in GOLDEN.glob("state_format_*.hex"))
+
+
+def golden(version: int) -> bytes:
+    return bytes.fromhex((GOLDEN / f"state_format_{version}.hex").read_text())
+
+
+def test_there_is_a_golden_state_of_every_format() -> None:
+    assert list(range(1, FORMAT + 1)) == FORMATS
+
+
+@pytest.mark.parametrize("version", FORMATS)
+def test_a_state_of_every_format_reads_as_it_did(version: int) -> None:
+    written = json.loads((GOLDEN / f"state_format_{version}.json").read_text())
+    state = unpack(golden(version), CATALOGUE)
+    read = {feature.name: feature.value for feature in derive(CATALOGUE, state, written["nowMs"])}
+    assert {name: read[name] for name in written["values"]} == written["values"]
+
+
+def test_the_current_format_is_written_as_it_was() -> None:
+    assert pack(unpack(golden(FORMAT), CATALOGUE), CATALOGUE) == golden(FORMAT)
+
+
+def test_an_upgraded_state_is_written_in_the_current_format() -> None:
+    state = unpack(golden(1), CATALOGUE)
+    assert unpack(pack(state, CATALOGUE), CATALOGUE) == state
+
+
+def test_measures_that_format_1_did_not_have_say_since_when_they_count() -> None:
+    state = unpack(golden(1), CATALOGUE)
+    features = {feature.name: feature for feature in derive(CATALOGUE, state, state.append_ms)}
+    assert features["viewCount7d"].counts_from_ms is None
+    assert features["firstSeenAt"].counts_from_ms is None
+    assert features["distinctItemsViewed7d"].counts_from_ms == state.append_ms
+    assert features["distinctItemsViewed7d"].covered_from_ms == state.append_ms
+
+
+def test_the_duplicate_guard_of_format_1_still_guards_but_knows_nothing_to_undo() -> None:
+    state = unpack(golden(1), CATALOGUE)
+    assert state.position is not None
+    folder = Folder(CATALOGUE)
+    known = "00000000-0000-0000-0000-000000000006"
+    after = Position(3, 5, state.position.offset + 1)
+    assert folder.fold(state, make_event(event_id=known), after, state.append_ms) is Outcome.DUPLICATE
+    undo = make_event(type="undo", undoes=known)
+    assert folder.fold(state, undo, after._replace(offset=after.offset + 1), state.append_ms) is Outcome.UNDO_TOO_LATE
+
+
+def test_format_1_of_unknown_measures_is_unreadable() -> None:
+    blob = golden(1).replace(bytes.fromhex("cef5949081"), bytes.fromhex("cef5949082"))
+    with pytest.raises(UnreadableState, match="f5949082"):
+        unpack(blob, CATALOGUE)
+
+
+def test_format_1_reads_for_a_catalogue_with_one_of_its_measures() -> None:
+    small = Catalogue(
+        measures=[Count("views", of="view_item")], features=[Windowed("views30d", "views", window="30d", doc="")]
+    )
+    state = unpack(golden(1), small)
+    (derived,) = derive(small, state, state.append_ms)
+    assert (derived.value, derived.counts_from_ms) == (3, None)
+    assert state.append_ms - DAY_MS < (state.last_event_ms or 0)

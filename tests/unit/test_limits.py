@@ -1,0 +1,115 @@
+"""The cap of a packed state: never beyond it, in the stated order, the same on every replay."""
+
+from __future__ import annotations
+
+import random
+from copy import deepcopy
+
+from features.catalogue import (
+    Catalogue,
+    Decayed,
+    Distinct,
+    Extreme,
+    LastDistinct,
+    Sum,
+    Windowed,
+    WindowedExtreme,
+)
+from features.definitions import ANY
+from features.derive import derive
+from features.duplicates import MAX_IDS
+from features.fold import Outcome
+from features.limits import MAX_PACKED_BYTES
+from features.packing import pack, unpack
+from tests.unit.feature_world import CATALOGUE, DAY_MS, NOW_MS, Log, make_event
+
+
+def greedy(count: int, seed: int = 1) -> Log:
+    """A user who does everything at once, with the longest texts in three-byte characters."""
+    rng = random.Random(seed)
+    log = Log()
+    for n in range(count):
+        log.send(
+            make_event(
+                NOW_MS - rng.randrange(30 * DAY_MS),
+                rng.choice(["view_item", "search", "purchase", "add_to_cart"]),
+                item_id=f"{n}" + "字" * 250,
+                category=f"{n}" + "類" * 1_000,
+                search_term=f"{n}" + "索" * 1_000,
+                value=1e12 * rng.random(),
+            )
+        )
+    return log
+
+
+def test_no_state_packs_to_more_than_the_cap() -> None:
+    log = Log()
+    largest = 0
+    for record in greedy(400).records:
+        log.send(record[0])
+        largest = max(largest, len(pack(deepcopy(log.state), CATALOGUE)))
+    assert MAX_PACKED_BYTES // 2 < largest <= MAX_PACKED_BYTES
+
+
+def test_a_user_with_thousands_of_events_a_day_stays_below_the_cap() -> None:
+    log = Log()
+    for n in range(2 * MAX_IDS):
+        log.send(make_event(NOW_MS - n * 1000, item_id=f"sku-{n}", category=f"category-{n % 300}"))
+    assert len(pack(log.state, CATALOGUE)) <= MAX_PACKED_BYTES
+    assert len(log.state.duplicates.ids) == MAX_IDS
+    assert log.value("viewCount24h") == 2 * MAX_IDS
+
+
+def test_what_was_dropped_shows_as_approximate_and_counts_are_never_dropped() -> None:
+    log = greedy(600)
+    features = {feature.name: feature for feature in derive(CATALOGUE, log.state, NOW_MS)}
+    assert features["topCategories"].approximate
+    kinds = [event.type for event, _, _ in log.records]
+    assert features["viewCount30d"].value == kinds.count("view_item")
+    assert not features["viewCount30d"].approximate
+
+
+def test_dropping_depends_on_the_log_alone() -> None:
+    straight = greedy(300)
+    packed = Log()
+    for n, (event, _, _) in enumerate(straight.records):
+        assert packed.send(event) is Outcome.FOLDED
+        if n % 7 == 0:
+            packed.state = unpack(pack(packed.state, CATALOGUE), CATALOGUE)
+    assert pack(packed.state, CATALOGUE) == pack(straight.state, CATALOGUE)
+
+
+def test_the_widest_catalogue_stays_below_the_cap_and_says_what_it_gave_up() -> None:
+    wide = Catalogue(
+        measures=[
+            *(Sum(f"s{n}", of=ANY, value="value") for n in range(32)),
+            *(Extreme(f"e{n}", of=ANY, value="value", which="max") for n in range(8)),
+            *(Distinct(f"d{n}", of=ANY, field="item_id") for n in range(8)),
+            *(LastDistinct(f"l{n}", of=ANY, field="category", k=100) for n in range(8)),
+            *(Decayed(f"t{n}", weights={"view_item": 1}, half_life="30d", by="item_id", keys=200) for n in range(8)),
+        ],
+        features=[
+            Windowed("sum30d", "s0", window="30d", doc=""),
+            Windowed("sum1h", "s0", window="1h", doc=""),
+            WindowedExtreme("max30d", "e0", window="30d", doc=""),
+        ],
+    )
+    log = Log(wide)
+    rng = random.Random(1)
+    for n in range(3_000):
+        text = "x" * (1_000 if n % 40 == 0 else 20)
+        age_ms = rng.randrange(rng.choice([3_600_000, 7 * DAY_MS, 30 * DAY_MS]))
+        log.send(make_event(NOW_MS - age_ms, item_id=f"sku-{n}", category=f"{text}{n}", value=1e11 * rng.random()))
+        if n % 100 == 0:
+            assert len(pack(deepcopy(log.state), wide)) <= MAX_PACKED_BYTES, n
+    served = {feature.name: feature for feature in derive(wide, log.state, NOW_MS)}
+    assert served["sum30d"].counts_from_ms is not None
+    assert served["max30d"].approximate
+
+
+def test_a_sum_stops_at_what_packs_into_64_bits() -> None:
+    log = Log()
+    for _ in range(20):
+        log.send(make_event(type="purchase", value=1e12))
+    assert log.value("revenue30d") == 2**62 / 1_000_000
+    assert unpack(pack(log.state, CATALOGUE), CATALOGUE) == log.state
