@@ -16,8 +16,8 @@ DATACENTER: Final = "dc1"
 _RACK: Final = "rack1"
 
 # Offsets are committed once a write is acknowledged, so an acknowledged write must already be on the disk: with the
-# stock `periodic` a power loss would take up to 10 s of rows that nobody would send again. `batch` acknowledges after an
-# fsync, which the writes that come while another one runs share; `group` would wait for a window on top.
+# stock `periodic` a power loss would take up to 10 s of rows that nobody would send again. `batch` acknowledges after
+# an fsync that the writes which came while another one ran share; `group` would wait for a window on top.
 _COMMIT_LOG: Final = {"commitlog_sync": "batch"}
 
 # Batches hold rows of many users that share their replicas, up to what a stock server takes; it would log each of them.
