@@ -77,6 +77,20 @@ async def test_while_kafka_is_away_events_are_to_be_retried_and_count_once_when_
         assert values == [1] * len(events)
 
 
+async def settled_offsets(bootstrap: str) -> dict[int, int]:
+    """The committed offsets once the last batch that became durable before the outage is committed too."""
+    latest: dict[int, int] = {}
+
+    async def unchanged() -> bool:
+        nonlocal latest
+        before, latest = latest, await committed(bootstrap)
+        await asyncio.sleep(1.5)  # three commit intervals
+        return before == latest
+
+    await until(unchanged, 30, "an end of the commits")
+    return latest
+
+
 def view(user_id: str) -> dict[str, Any]:
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
     return {
