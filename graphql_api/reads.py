@@ -23,8 +23,10 @@ from schemas.receipts import InvalidReceipt, Position, decode_receipt
 from schemas.topics import DAY_MS
 from storage.rows import TimelineCursor, TimelineEntry, UserStore
 
-FIRST_POLL_SECONDS: Final = 0.002  # a worker's usual answer takes some milliseconds
-LAST_POLL_SECONDS: Final = 0.020  # bounds both the store's load and what waiting adds to freshness
+# A poll costs the store a read, a pause costs the reader freshness: a worker's usual answer takes some milliseconds,
+# and no wait becomes longer than it has to be by more than a sixth.
+FIRST_POLL_SECONDS: Final = 0.003
+_PAUSE_SHARE: Final = 0.15
 MAX_PAGE: Final = 500
 
 
@@ -76,17 +78,16 @@ class Reads:
 
     async def _wait(self, user_id: str, position: Position, seconds: float) -> UserRow:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        pause = FIRST_POLL_SECONDS
+        began = loop.time()
+        deadline = began + seconds
         while True:
             row = await self._row(user_id)
             if position.reached_by(None if row.state is None else row.state.position):
                 return row
-            left = deadline - loop.time()
-            if left <= 0:
+            now = loop.time()
+            if now >= deadline:
                 return replace(row, fresh=False)
-            await asyncio.sleep(min(pause, left))
-            pause = min(pause * 1.5, LAST_POLL_SECONDS)
+            await asyncio.sleep(min(max(FIRST_POLL_SECONDS, (now - began) * _PAUSE_SHARE), deadline - now))
 
     async def _row(self, user_id: str) -> UserRow:
         packed = (await self._store.load_states([user_id])).get(user_id)

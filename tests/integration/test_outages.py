@@ -105,7 +105,7 @@ def view(user_id: str) -> dict[str, Any]:
 
 
 async def all_counted(client: Client, events: list[dict[str, Any]]) -> bool:
-    return all([(await client.features(event["userId"]))["viewCount24h"] >= 1 for event in events])
+    return all([(await client.features(event["userId"]))["viewCount24h"] is not None for event in events])
 
 
 async def reason_given(world: World, dependency: str) -> bool:
