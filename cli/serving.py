@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,6 +15,9 @@ import uvloop
 
 # The driver's thread and Faust's must not wait 5 ms, Python's default, for an event loop that is busy.
 _SWITCH_SECONDS = 0.0005
+# Little of what we make is cyclic, and a full collection looks at every state that a worker holds: with Python's
+# thresholds they were the slowest hundredth of all reads (freshness p99 70 to 110 ms, 32 to 39 ms with these).
+_GC_THRESHOLDS = (20_000, 50, 100)
 _GRACEFUL_SECONDS = 15  # longer than any request may take (see graphql_api.app)
 
 
@@ -45,6 +49,9 @@ def run(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:
     """Run `main` on uvloop, in every thread that makes a loop; its event is set on SIGTERM and SIGINT."""
     sys.setswitchinterval(_SWITCH_SECONDS)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
     async def with_signals() -> int:
         stop = asyncio.Event()
