@@ -31,6 +31,7 @@ def migrate(settings: Settings) -> Migrated:
 
         wanted = [(topic.name, topic.partitions, topic.config) for topic in topics.ALL]
         created = asyncio.run(create_topics(settings.kafka, wanted, before_creating=before_creating))
+        migrator.adopt_topic()
         return Migrated(tables, created)
     finally:
         migrator.close()

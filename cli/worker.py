@@ -10,6 +10,7 @@ from typing import TypeVar
 import structlog
 
 from cli import checks, serving
+from cli.catalogue import adopt
 from features import Catalogue, load_catalogue
 from runtime import logs
 from runtime.health import Readiness, health_app
@@ -75,7 +76,7 @@ async def _serve_health(running: AsyncExitStack, readiness: Readiness, settings:
 
 async def _join(settings: Settings, store: CassandraUserStore, producer: EventProducer, catalogue: Catalogue) -> Worker:
     """Wait for both dependencies, however long that takes, then join the group."""
-    await store.connected()
+    await adopt(store, catalogue)
     await producer.connected()
     worker = await new_worker(settings.kafka, settings.worker, store=store, producer=producer, catalogue=catalogue)
     await worker.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -25,7 +24,6 @@ from runtime.producer import Producer
 from runtime.settings import ApiSettings
 from storage.rows import UserStore
 
-Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 MARGIN_MS = 5_000  # beyond the longest wait that a request may ask for; by then a store has answered or failed
 
 
@@ -38,9 +36,8 @@ def create_app(
     events_epoch: Callable[[], int | None],
     readiness: Readiness,
     clock: Callable[[], int] = now_ms,
-    lifespan: Lifespan | None = None,
 ) -> Starlette:
-    """The API. Starting and stopping the store, the producer and the readiness checks is the business of `lifespan`."""
+    """The API. Starting and stopping the store, the producer and the readiness checks is the caller's business."""
     view = GraphQLView(
         build_schema(catalogue),
         ingest=Ingest(producer, settings, clock=clock, events_epoch=events_epoch),
@@ -55,7 +52,6 @@ def create_app(
             static_files(),
         ],
         middleware=[Middleware(BodyLimit, max_bytes=settings.max_body_bytes)],
-        lifespan=lifespan,
     )
 
 

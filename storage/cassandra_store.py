@@ -24,6 +24,7 @@ _ROW_OVERHEAD_BYTES: Final = 100
 _KEYS_PER_READ: Final = 50
 _DAYS_AT_ONCE: Final = 4
 _SHARD: Final = 0
+_CATALOGUE: Final = "users"
 
 _WRITE_STATE = (
     "INSERT INTO user_state (user_id, state, src_epoch, src_partition, src_offset) "
@@ -164,6 +165,23 @@ class CassandraUserStore:
         if row is None or row.events_epoch is None:
             raise NotMigrated("this store has no identity yet; run ./headrace migrate")
         return Deployment(row.store_id, row.events_epoch)
+
+    async def load_manifest(self) -> bytes | None:
+        """See UserStore."""
+        query = f"SELECT manifest FROM catalogue WHERE name = '{_CATALOGUE}'"
+        [rows] = await execute_all(self._connection.session, [(query, None)])
+        return next((bytes(row.manifest) for row in rows), None)
+
+    async def replace_manifest(self, expected: bytes | None, manifest: bytes) -> bool:
+        """See UserStore. Two workers that start at the same moment must not both believe to be the first."""
+        if expected is None:
+            query = f"INSERT INTO catalogue (name, manifest) VALUES ('{_CATALOGUE}', %s) IF NOT EXISTS"
+            parameters: tuple[bytes, ...] = (manifest,)
+        else:
+            query = f"UPDATE catalogue SET manifest = %s WHERE name = '{_CATALOGUE}' IF manifest = %s"
+            parameters = (manifest, expected)
+        [rows] = await execute_all(self._connection.session, [(query, parameters)])
+        return bool(rows[0].applied)
 
     async def ping(self) -> None:
         """See UserStore."""

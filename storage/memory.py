@@ -15,6 +15,7 @@ class MemoryUserStore:
         self.available = True
         self._epoch = events_epoch
         self._states: dict[str, StateRow] = {}
+        self._manifest: bytes | None = None
         self._events: dict[str, dict[TimelineCursor, TimelineRow]] = {}
 
     async def load_states(self, user_ids: Sequence[str]) -> dict[str, bytes]:
@@ -61,6 +62,19 @@ class MemoryUserStore:
         """See UserStore."""
         self._check()
         return Deployment("memory", self._epoch)
+
+    async def load_manifest(self) -> bytes | None:
+        """See UserStore."""
+        self._check()
+        return self._manifest
+
+    async def replace_manifest(self, expected: bytes | None, manifest: bytes) -> bool:
+        """See UserStore."""
+        self._check()
+        if self._manifest != expected:
+            return False
+        self._manifest = manifest
+        return True
 
     async def ping(self) -> None:
         """See UserStore."""

@@ -89,6 +89,14 @@ class UserStore(Protocol):
         """Identity and epoch. Raises NotMigrated."""
         ...
 
+    async def load_manifest(self) -> bytes | None:
+        """The manifest of the catalogue that folds this store's states; None before the first worker."""
+        ...
+
+    async def replace_manifest(self, expected: bytes | None, manifest: bytes) -> bool:
+        """Store a manifest if `expected` is the one that is stored; False if it is another one."""
+        ...
+
     async def ping(self) -> None:
         """Returns if the store answers."""
         ...
