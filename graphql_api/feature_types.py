@@ -106,24 +106,35 @@ class UserFeatures:
     catalogue: Catalogue
     state: UserState | None
     now_ms: int
+    past: bool = False
 
     def typed(self, name: str) -> Provenance:
         """The value of feature `name` as its GraphQL type."""
-        (derived,) = derive(self.catalogue, self.state, self.now_ms, (name,))
+        (derived,) = derive(self.catalogue, self.state, self.now_ms, (name,), past=self.past)
         return _with_provenance(FEATURE_TYPES[derived.kind], derived, value=_typed(derived))
 
     def listed(self, names: list[str] | None) -> list[FeatureValue]:
         """The features called `names`, or all. Raises BadUserInput for a name that the catalogue lacks."""
-        known = [feature.name for feature in self.catalogue.features]
         for name in names or ():
-            if name not in known:
-                nearest = difflib.get_close_matches(name[:64], known, n=3, cutoff=0.5)
-                hint = f"did you mean {', '.join(nearest)}?" if nearest else f"known: {', '.join(known)}"
-                raise BadUserInput(f"unknown feature `{name[:64]}`; {hint}")
+            known_feature(self.catalogue, name)
         return [
-            _with_provenance(FeatureValue, derived, name=derived.name, value=_json_value(derived))
-            for derived in derive(self.catalogue, self.state, self.now_ms, names)
+            listed_value(derived) for derived in derive(self.catalogue, self.state, self.now_ms, names, past=self.past)
         ]
+
+
+def known_feature(catalogue: Catalogue, name: str) -> Feature:
+    """The feature called `name`. Raises BadUserInput with the nearest names."""
+    by_name = {feature.name: feature for feature in catalogue.features}
+    if name not in by_name:
+        nearest = difflib.get_close_matches(name[:64], by_name, n=3, cutoff=0.5)
+        hint = f"did you mean {', '.join(nearest)}?" if nearest else f"known: {', '.join(by_name)}"
+        raise BadUserInput(f"unknown feature `{name[:64]}`; {hint}")
+    return by_name[name]
+
+
+def listed_value(derived: DerivedFeature) -> FeatureValue:
+    """The value as an entry of a list of any features."""
+    return _with_provenance(FeatureValue, derived, name=derived.name, value=json_value(derived))
 
 
 def user_features_type(catalogue: Catalogue) -> type:
@@ -176,7 +187,8 @@ def _typed(derived: DerivedFeature) -> object:
     return value
 
 
-def _json_value(derived: DerivedFeature) -> JSON | None:
+def json_value(derived: DerivedFeature) -> JSON | None:
+    """The value as JSON; moments as ISO 8601."""
     if derived.kind == "timestamp" and isinstance(derived.value, int):
         return JSON(format_moment(moment(derived.value)))
     return None if derived.value is None else JSON(derived.value)

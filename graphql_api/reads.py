@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
@@ -28,6 +28,7 @@ from storage.rows import TimelineCursor, TimelineEntry, UserStore
 FIRST_POLL_SECONDS: Final = 0.003
 _PAUSE_SHARE: Final = 0.15
 MAX_PAGE: Final = 500
+MAX_USERS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,7 @@ class Reads:
 
         Raises BadUserInput, StoreUnavailable.
         """
-        if not 0 < len(user_id) <= MAX_ID_CHARS:
-            raise BadUserInput(f"`id` must have 1 to {MAX_ID_CHARS} characters")
+        _require_id(user_id)
         if deadline_ms < 0:
             raise BadUserInput("`deadlineMs` must not be negative")
         if after is None:
@@ -89,8 +89,19 @@ class Reads:
                 return replace(row, fresh=False)
             await asyncio.sleep(min(max(FIRST_POLL_SECONDS, (now - began) * _PAUSE_SHARE), deadline - now))
 
+    async def users(self, user_ids: Sequence[str]) -> list[UserRow]:
+        """The rows of up to 100 users, in the order of their ids. Raises BadUserInput, StoreUnavailable."""
+        if len(user_ids) > MAX_USERS:
+            raise BadUserInput(f"{len(user_ids)} users in one request; the limit is {MAX_USERS}")
+        for user_id in user_ids:
+            _require_id(user_id)
+        packed = await self._store.load_states(list(dict.fromkeys(user_ids)))
+        return [self._unpacked(user_id, packed.get(user_id)) for user_id in user_ids]
+
     async def _row(self, user_id: str) -> UserRow:
-        packed = (await self._store.load_states([user_id])).get(user_id)
+        return self._unpacked(user_id, (await self._store.load_states([user_id])).get(user_id))
+
+    def _unpacked(self, user_id: str, packed: bytes | None) -> UserRow:
         state = None if packed is None else unpack(packed, self._catalogue)
         return UserRow(user_id, state, self._clock(), fresh=True)
 
@@ -103,22 +114,36 @@ class Reads:
             named = ", ".join(name[:64] for name in unknown[:5])
             raise BadUserInput(f"unknown event types: {named}; known: {', '.join(WIRE_TYPES)}")
         before = None if after is None else decode_cursor(after)
+        entries = await self._entries(row, first + 1, before, None if types is None else frozenset(types))
+        return TimelinePage(entries[:first], has_next=len(entries) > first)
+
+    async def whole_timeline(self, row: UserRow, most: int) -> list[TimelineEntry]:
+        """The user's newest events of every type, at most `most`. Raises StoreUnavailable."""
+        return await self._entries(row, most, None, None)
+
+    async def _entries(
+        self, row: UserRow, most: int, before: TimelineCursor | None, types: frozenset[str] | None
+    ) -> list[TimelineEntry]:
         state = row.state
         if state is None or state.first_event_ms is None or state.last_event_ms is None:
-            return TimelinePage([], has_next=False)
+            return []
         # The state knows the span of days, so that a quiet user costs no reads of empty ones.
         newest_day = state.last_event_ms // DAY_MS
         if before is not None:
             newest_day = min(newest_day, before.event_time_ms // DAY_MS)
-        entries = await self._store.timeline(
+        return await self._store.timeline(
             row.user_id,
             newest_day=newest_day,
             oldest_day=state.first_event_ms // DAY_MS,
-            first=first + 1,
+            first=most,
             before=before,
-            types=None if types is None else frozenset(types),
+            types=types,
         )
-        return TimelinePage(entries[:first], has_next=len(entries) > first)
+
+
+def _require_id(user_id: str) -> None:
+    if not 0 < len(user_id) <= MAX_ID_CHARS:
+        raise BadUserInput(f"a user's id must have 1 to {MAX_ID_CHARS} characters")
 
 
 def encode_cursor(entry: TimelineEntry) -> str:

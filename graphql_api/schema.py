@@ -26,7 +26,9 @@ from strawberry.types import ExecutionContext
 from features.catalogue import Catalogue
 from graphql_api.context import Info, RequestContext
 from graphql_api.event_types import EventConnection, TrackEventsInput, TrackEventsPayload
-from graphql_api.feature_types import FeatureValue, UserFeatures, user_features_type
+from graphql_api.explain_types import FeatureExplanation
+from graphql_api.explaining import explain_feature
+from graphql_api.feature_types import FeatureValue, UserFeatures, known_feature, user_features_type
 from graphql_api.reads import UserRow
 from graphql_api.scalars import DATE_TIME
 from schemas.events import ClientEvent, epoch_ms
@@ -127,6 +129,13 @@ async def _read_user(
     return await info.context.reads.user(id, after=after, deadline_ms=deadline_ms)
 
 
+async def _read_users(
+    info: Info,
+    ids: Annotated[list[strawberry.ID], strawberry.argument(description="Up to 100 users' ids.")],
+) -> list[UserRow]:
+    return await info.context.reads.users(ids)
+
+
 def _user_id(root: strawberry.Parent[UserRow]) -> str:
     return root.user_id
 
@@ -154,18 +163,25 @@ def _field(*, resolver: Callable[..., object], name: str, description: str, grap
 
 def build_schema(catalogue: Catalogue) -> strawberry.Schema:
     """The schema whose `UserFeatures` has the features of `catalogue`."""
+    user_type = _user_type(catalogue)
     query = create_type(
         "Query",
         [
             _field(
                 resolver=_read_user,
                 name="user",
-                graphql_type=_user_type(catalogue),
+                graphql_type=user_type,
                 description=(
                     "A user. With a receipt the answer waits until the user's row has reached it, at most deadlineMs: "
                     "read your own writes."
                 ),
-            )
+            ),
+            _field(
+                resolver=_read_users,
+                name="users",
+                graphql_type=list[user_type],  # type: ignore[valid-type]  # made at run time, from the catalogue
+                description="Up to 100 users at once, in the order of their ids.",
+            ),
         ],
         description="Reads.",
     )
@@ -213,17 +229,44 @@ def build_schema(catalogue: Catalogue) -> strawberry.Schema:
 _LIMITS: Final = (QueryDepthLimiter(MAX_DEPTH), MaxAliasesLimiter(MAX_ALIASES))
 
 
+At = Annotated[
+    datetime | None,
+    strawberry.argument(
+        description=(
+            "As of another moment, by what is known today: windows end there; what cannot be told any more is null, "
+            "with the reason."
+        )
+    ),
+]
+
+
 def _user_type(catalogue: Catalogue) -> type:
-    def features(root: strawberry.Parent[UserRow]) -> UserFeatures:
-        return UserFeatures(catalogue, root.state, root.read_at_ms)
+    def as_of(row: UserRow, at: datetime | None) -> UserFeatures:
+        now_ms = row.read_at_ms if at is None else epoch_ms(at)
+        return UserFeatures(catalogue, row.state, now_ms, past=at is not None)
+
+    def features(root: strawberry.Parent[UserRow], at: At = None) -> UserFeatures:
+        return as_of(root, at)
 
     def feature_values(
         root: strawberry.Parent[UserRow],
         names: Annotated[
             list[str] | None, strawberry.argument(description="Only these features; all by default.")
         ] = None,
+        at: At = None,
     ) -> list[FeatureValue]:
-        return UserFeatures(catalogue, root.state, root.read_at_ms).listed(names)
+        return as_of(root, at).listed(names)
+
+    async def explain(
+        root: strawberry.Parent[UserRow],
+        info: Info,
+        name: Annotated[str, strawberry.argument(description="The feature's name.")],
+        at: At = None,
+    ) -> FeatureExplanation:
+        feature = known_feature(catalogue, name)
+        now_ms = root.read_at_ms if at is None else epoch_ms(at)
+        explained = await explain_feature(info.context.reads, catalogue, root, feature, now_ms, past=at is not None)
+        return FeatureExplanation.of(explained)
 
     return create_type(
         "User",
@@ -245,6 +288,11 @@ def _user_type(catalogue: Catalogue) -> type:
             ),
             _field(
                 resolver=feature_values, name="featureValues", description="The same features as a list, for tools."
+            ),
+            _field(
+                resolver=explain,
+                name="explain",
+                description="Where a feature's value comes from, and whether the timeline gives the same.",
             ),
             _field(resolver=_timeline, name="timeline", description="What the user did, newest first."),
         ],

@@ -61,7 +61,7 @@ class Migrator:
         self._run("UPDATE deployment SET events_epoch = %s WHERE name = 'headrace'", ((row.events_epoch or 0) + 1,))
 
     def adopt_topic(self) -> None:
-        """The events topic exists; a store that never saw it made, being new beside an old Kafka, folds it as epoch 1."""
+        """The events topic exists; a store that never saw it made, being new beside an old Kafka, begins at epoch 1."""
         row = self._one("SELECT events_epoch FROM deployment WHERE name = 'headrace'")
         if row.events_epoch is None:
             self.start_epoch()
