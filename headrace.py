@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from typing import Annotated
@@ -19,6 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+features_app = typer.Typer(help="The feature catalogue and its values.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(features_app, name="features")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
@@ -115,6 +118,35 @@ def test(context: typer.Context) -> None:
 def check() -> None:
     """Lint, types, architecture, dependencies."""
     raise typer.Exit(0 if quality.check() else 1)
+
+
+@features_app.command("check")
+def features_check(as_json: Json = False) -> None:
+    """Show what the configured catalogue changes against the running version; refuse what it must not change."""
+    from cli.features import check as run_check
+
+    with reported():
+        changes = run_check(Settings())
+    if as_json:
+        print(json.dumps([dataclasses.asdict(change) for change in changes]))
+        return
+    print("\n".join(map(str, changes)) or "nothing has changed")
+
+
+@features_app.command("explain")
+def features_explain(
+    user: Annotated[str, typer.Argument(help="The user's id.")],
+    name: Annotated[str, typer.Argument(help="The feature's name, such as viewCount1h.")],
+    as_json: Json = False,
+) -> None:
+    """Show where a feature's value comes from, and whether the timeline gives the same; exit code 1 if not."""
+    from cli.features import explain as run_explain
+    from cli.features import lines
+
+    with reported():
+        explained = run_explain(Settings(), user, name)
+    print(json.dumps(explained) if as_json else "\n".join(lines(user, name, explained)))
+    raise typer.Exit(1 if explained["differs"] else 0)
 
 
 def print_status(status: dict[str, object], *, as_json: bool) -> None:

@@ -77,7 +77,7 @@ class Client:
         """Send events that carry `eventTime` in ms. Raises ApiAnswer, aiohttp.ClientError or TimeoutError."""
         sent = [as_sent(event) for event in events]
         variables = {"input": {"events": sent}} if mutation == "trackEvents" else {"events": sent}
-        payload = (await self._ask(_TRACK[mutation], variables))[mutation]
+        payload = (await self.ask(_TRACK[mutation], variables))[mutation]
         return Tracked(
             payload["acceptedCount"],
             {entry["index"]: entry["code"] for entry in payload["rejected"]},
@@ -87,7 +87,7 @@ class Client:
 
     async def wait_until_fresh(self, user_id: str, receipt: str) -> bool:
         """Returns once a read shows what the receipt stands for; False if that did not happen in time."""
-        data = await self._ask(_FRESH, {"id": user_id, "after": receipt})
+        data = await self.ask(_FRESH, {"id": user_id, "after": receipt})
         return bool(data["user"]["fresh"])
 
     async def user(self, user_id: str, receipt: str | None) -> ServedUser:
@@ -95,7 +95,7 @@ class Client:
         timeline: list[str] = []
         cursor = None
         while True:
-            user = (await self._ask(_USER, {"id": user_id, "after": receipt, "cursor": cursor}))["user"]
+            user = (await self.ask(_USER, {"id": user_id, "after": receipt, "cursor": cursor}))["user"]
             timeline += [edge["node"]["eventId"] for edge in user["timeline"]["edges"]]
             page = user["timeline"]["pageInfo"]
             if not page["hasNextPage"]:
@@ -113,10 +113,11 @@ class Client:
 
     async def features(self, user_id: str) -> dict[str, Any]:
         """The feature values at this moment, by name."""
-        user = (await self._ask(_FEATURES, {"id": user_id}))["user"]
+        user = (await self.ask(_FEATURES, {"id": user_id}))["user"]
         return {each["name"]: each["value"] for each in user["featureValues"]}
 
-    async def _ask(self, query: str, variables: dict[str, Any]) -> Any:
+    async def ask(self, query: str, variables: dict[str, Any]) -> Any:
+        """The data of an operation. Raises ApiAnswer, aiohttp.ClientError or TimeoutError."""
         body = orjson.dumps({"query": query, "variables": variables})
         async with self._session.post(self._url, data=body, headers={"Content-Type": "application/json"}) as response:
             answer = orjson.loads(await response.read())
