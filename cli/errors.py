@@ -19,6 +19,7 @@ FAILURE: Final = 1
 CONFIGURATION: Final = 3
 DEPENDENCY: Final = 4
 NOT_READY: Final = 5
+CONTRACT: Final = 6
 NOT_FOUND: Final = 7
 
 

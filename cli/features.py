@@ -9,8 +9,8 @@ from typing import Any, Final
 import aiohttp
 
 from cli.catalogue import changes
-from cli.errors import DEPENDENCY, FAILURE, NOT_FOUND, CommandFailed
-from features import load_catalogue
+from cli.errors import CONTRACT, DEPENDENCY, FAILURE, NOT_FOUND, CommandFailed
+from features import CatalogueError, load_catalogue
 from features.manifest import Change
 from loadgen.client import ApiAnswer, Client
 from runtime.settings import Settings
@@ -27,7 +27,8 @@ _EXPLAIN: Final = """query Explain($id: ID!, $name: String!) { user(id: $id) { e
 def check(settings: Settings) -> list[Change]:
     """What the configured catalogue changes against the running version.
 
-    Raises CatalogueError where the catalogue cannot be used or changes a definition without a new version.
+    Raises CatalogueError where the catalogue cannot be used, and CommandFailed where it changes a definition without a
+    new version.
     """
     catalogue = load_catalogue(settings.features.catalogue)
 
@@ -38,6 +39,10 @@ def check(settings: Settings) -> list[Change]:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 await store.connected()
             return await changes(store, catalogue)
+        except CatalogueError as error:
+            what, _, diff = str(error).partition("\n")
+            remedy = "raise the version, or give the new definition a name of its own"
+            raise CommandFailed(what, diff.strip(), remedy, code=CONTRACT) from error
         except TimeoutError:
             await store.ping()  # says why there is no connection
             raise
