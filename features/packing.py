@@ -7,6 +7,7 @@ counts.
 
 from __future__ import annotations
 
+import zlib
 from array import array
 from typing import Any, Final
 
@@ -27,6 +28,9 @@ from features.state import UserState
 from schemas.receipts import Position
 
 FORMAT: Final = 2
+# One state in five is longer. Deflating takes 40 us at the write and 9 us at the read, and a quarter of the bytes off.
+_DEFLATED_ABOVE_BYTES: Final = 1_800
+_DEFLATED: Final = b"z"  # begins no msgpack array
 
 __all__ = ["FORMAT", "UnreadableState", "pack", "unpack"]
 
@@ -69,7 +73,7 @@ def pack(state: UserState, catalogue: Catalogue) -> bytes:
         kept_bytes -= 4096
         make_room(state, catalogue, kept_bytes)
         blob = _encode(state, catalogue)
-    return blob
+    return blob if len(blob) <= _DEFLATED_ABOVE_BYTES else _DEFLATED + zlib.compress(blob, level=1)
 
 
 def unpack(blob: bytes, catalogue: Catalogue) -> UserState:
@@ -78,6 +82,8 @@ def unpack(blob: bytes, catalogue: Catalogue) -> UserState:
     Raises UnreadableState.
     """
     try:
+        if blob.startswith(_DEFLATED):
+            blob = zlib.decompress(blob[1:])
         found = _format_decoder.decode(blob).format
         if found == 1:
             return upgrade(blob, catalogue)
@@ -105,7 +111,7 @@ def unpack(blob: bytes, catalogue: Catalogue) -> UserState:
         )
     except UnreadableState:
         raise
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, zlib.error) as error:
         raise UnreadableState(f"not a packed user state: {error}") from error
 
 

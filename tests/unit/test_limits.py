@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from copy import deepcopy
 
 from features.catalogue import (
@@ -21,6 +22,7 @@ from features.duplicates import MAX_IDS
 from features.fold import Outcome
 from features.limits import MAX_PACKED_BYTES
 from features.packing import pack, unpack
+from features.state import UserState
 from tests.unit.feature_world import CATALOGUE, DAY_MS, NOW_MS, Log, make_event
 
 
@@ -42,12 +44,18 @@ def greedy(count: int, seed: int = 1) -> Log:
     return log
 
 
+def packed_bytes(state: UserState) -> int:
+    """Before a long one is deflated, which the cap does not count on: texts of random letters do not shrink."""
+    packed = pack(deepcopy(state), CATALOGUE)
+    return len(zlib.decompress(packed[1:])) if packed.startswith(b"z") else len(packed)
+
+
 def test_no_state_packs_to_more_than_the_cap() -> None:
     log = Log()
     largest = 0
     for record in greedy(400).records:
         log.send(record[0])
-        largest = max(largest, len(pack(deepcopy(log.state), CATALOGUE)))
+        largest = max(largest, packed_bytes(log.state))
     assert MAX_PACKED_BYTES // 2 < largest <= MAX_PACKED_BYTES
 
 
@@ -55,7 +63,7 @@ def test_a_user_with_thousands_of_events_a_day_stays_below_the_cap() -> None:
     log = Log()
     for n in range(2 * MAX_IDS):
         log.send(make_event(NOW_MS - n * 1000, item_id=f"sku-{n}", category=f"category-{n % 300}"))
-    assert len(pack(log.state, CATALOGUE)) <= MAX_PACKED_BYTES
+    assert packed_bytes(log.state) <= MAX_PACKED_BYTES
     assert len(log.state.duplicates.ids) == MAX_IDS
     assert log.value("viewCount24h") == 2 * MAX_IDS
 

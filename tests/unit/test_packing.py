@@ -63,3 +63,18 @@ def test_a_format_from_the_future_is_unreadable() -> None:
     fields[0] = 99
     with pytest.raises(UnreadableState, match="format 99"):
         unpack(msgspec.msgpack.encode(fields), CATALOGUE)
+
+
+def test_a_long_state_is_deflated_and_reads_the_same() -> None:
+    log = Log()
+    for number in range(400):
+        log.send(make_event(NOW_MS - number * 60_000, item_id=f"an-item-with-a-long-name-{number}"))
+    packed = pack(log.state, CATALOGUE)
+    assert packed.startswith(b"z")
+    assert unpack(packed, CATALOGUE) == log.state
+
+
+@pytest.mark.parametrize("blob", [b"z", b"znot deflated", b"z" + b"x" * 100])
+def test_a_damaged_long_state_is_unreadable(blob: bytes) -> None:
+    with pytest.raises(UnreadableState, match="not a packed user state"):
+        unpack(blob, CATALOGUE)
