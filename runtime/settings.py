@@ -59,7 +59,11 @@ class WorkerSettings(Section):
     port: int = Field(8081, description="Port for health and metrics; 0 picks a free one.")
     flush_records: int = Field(2000, ge=1, le=2000, description="Most records a lane folds before it writes.")
     pending_records: int = Field(20_000, ge=2000, description="Most records waiting in all lanes before reading stops.")
-    cached_users: int = Field(20_000, ge=100, description="Most user states kept in memory per partition.")
+    cache_mib: int = Field(
+        64,
+        ge=1,
+        description="MiB of packed user states kept by a worker; unpacked they take about 8 times that.",
+    )
     session_timeout_ms: int = Field(10_000, ge=1000, description="After this long without heartbeat others take over.")
     dead_letter_run: int = Field(1000, ge=10, description="This many dead letters in a row stop the worker.")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,6 +20,7 @@ from streams.announcer import FeatureAnnouncer
 from streams.dead_letters import DeadLetterOffice
 from streams.lane import Finish
 from streams.records import DeadLetter, DeadLetterCode, Readable, Record, read
+from streams.state_cache import CacheRoom
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class Pipeline:
     announcer: FeatureAnnouncer
     dead_letters: DeadLetterOffice
     events_epoch: int
-    cached_users: int
+    cache_room: CacheRoom
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class PartitionFold:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._states: OrderedDict[str, UserState] = OrderedDict()
+        self._states = pipeline.cache_room.new_cache()
 
     async def fold(self, records: Sequence[Record]) -> Finish:
         """Fold a batch; returns when its rows and dead letters are durable. Waits while the store is away.
@@ -70,7 +70,7 @@ class PartitionFold:
             await self._dead_letter([*poison, *batch.refused], good_records=len(readable) - len(batch.refused))
             await self._write(batch)
         publish = self._pipeline.announcer.prepare([*(batch.replayed | batch.changed).items()])
-        self._evict()
+        self._states.evict()
         return publish
 
     async def _load(self, user_ids: dict[str, None]) -> None:
@@ -90,14 +90,14 @@ class PartitionFold:
         catalogue = self._pipeline.catalogue
         for user_id in missing:
             blob = stored.get(user_id)
-            self._states[user_id] = new_state(catalogue) if blob is None else unpack(blob, catalogue)
+            state = new_state(catalogue) if blob is None else unpack(blob, catalogue)
+            self._states.put(user_id, state, len(blob or b""))
 
     def _fold(self, readable: Sequence[Readable]) -> _Batch:
         """Fold every event; nothing here waits, so a batch is folded as a whole."""
         batch = _Batch()
         for record, event in readable:
             state = self._states[event.user_id]
-            self._states.move_to_end(event.user_id)
             position = Position(self._pipeline.events_epoch, record.partition, record.offset)
             outcome = self._pipeline.folder.fold(state, event, position, record.timestamp)
             metrics.RECORDS.labels(outcome=_METRIC_OUTCOME[outcome]).inc()
@@ -130,12 +130,9 @@ class PartitionFold:
         if state.duplicates.evicted_early:
             metrics.DEDUPE_EVICTIONS.inc(state.duplicates.evicted_early)
             state.duplicates.evicted_early = 0
-        return StateRow(user_id, pack(state, self._pipeline.catalogue), state.version, state.position)
-
-    def _evict(self) -> None:
-        """Forget the users not seen for longest; every state is durable at this point."""
-        while len(self._states) > self._pipeline.cached_users:
-            self._states.popitem(last=False)
+        packed = pack(state, self._pipeline.catalogue)
+        self._states.put(user_id, state, len(packed))
+        return StateRow(user_id, packed, state.version, state.position)
 
 
 class _Retries:

@@ -19,6 +19,7 @@ from streams.dead_letters import DeadLetterOffice
 from streams.faust_app import WorkerApp, new_faust_app
 from streams.lane import Budget, Delivery, FoldBatch, Lane
 from streams.partition import PartitionFold, Pipeline
+from streams.state_cache import CacheRoom
 from streams.transport import PartitionHooks
 
 log = structlog.get_logger()
@@ -123,7 +124,7 @@ async def new_worker(
         announcer=FeatureAnnouncer(producer, catalogue),
         dead_letters=DeadLetterOffice(producer, longest_run=settings.dead_letter_run),
         events_epoch=deployment.events_epoch,
-        cached_users=settings.cached_users,
+        cache_room=CacheRoom(settings.cache_mib << 20),
     )
     return Worker(
         kafka,

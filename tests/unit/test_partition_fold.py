@@ -30,6 +30,7 @@ from streams.announcer import FeatureAnnouncer
 from streams.dead_letters import DeadLetterOffice
 from streams.errors import TooManyDeadLetters
 from streams.partition import PartitionFold, Pipeline
+from streams.state_cache import CacheRoom
 
 PARTITION = 3
 START_MS = 20_000 * DAY_MS + DAY_MS // 2
@@ -90,7 +91,7 @@ class World:
     store: CrashingStore = field(default_factory=CrashingStore)
     producer: MemoryProducer = field(default_factory=MemoryProducer)
     folder: Folder = field(default_factory=lambda: Folder(CATALOGUE))
-    cached_users: int = 1000
+    cache_bytes: int = 1 << 20
     events_epoch: int = 1
     longest_run: int = 1000
     log: list[MemoryRecord] = field(default_factory=list)
@@ -105,7 +106,7 @@ class World:
                 announcer=FeatureAnnouncer(self.producer, CATALOGUE),
                 dead_letters=DeadLetterOffice(self.producer, longest_run=self.longest_run),
                 events_epoch=self.events_epoch,
-                cached_users=self.cached_users,
+                cache_room=CacheRoom(self.cache_bytes),
             )
         )
 
@@ -378,16 +379,19 @@ async def test_a_topic_that_was_made_anew_is_folded_from_its_beginning_and_old_i
 # --- the cache
 
 
-@pytest.mark.parametrize("cached_users", [1, 2, 1000])
-async def test_the_size_of_the_cache_changes_no_result(cached_users: int) -> None:
+@pytest.mark.parametrize("cache_bytes", [1, 1_000, 1 << 20])
+async def test_the_size_of_the_cache_changes_no_result(cache_bytes: int) -> None:
     world = shop(seed=5, users=7)
-    world.cached_users = cached_users
+    world.cache_bytes = cache_bytes
     await fold_all(world, random.Random(1), crashes=0)
     await check(world)
 
 
 async def test_the_users_not_seen_for_longest_are_forgotten_first(world: World) -> None:
-    world.cached_users = 2
+    await world.worker().handle([world.view("user-0")])
+    [packed] = (await world.store.load_states(["user-0"])).values()
+    world.store.loads.clear()
+    world.cache_bytes = len(packed) * 5 // 2  # room for two users like this one
     worker = world.worker()
     for user_id in ("user-1", "user-2", "user-1", "user-3", "user-1", "user-2"):
         await worker.handle([world.view(user_id)])

@@ -1,0 +1,67 @@
+"""The states that a worker holds in memory: of each partition those of its latest users, all within one room."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+from weakref import WeakSet
+
+from features.state import UserState
+
+
+class CacheRoom:
+    """Bounds all caches of a worker together. A cache that is no longer referred to takes no room."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._caches: WeakSet[StateCache] = WeakSet()
+
+    @property
+    def packed_bytes(self) -> int:
+        """Packed size of all states that are held."""
+        return sum(cache.packed_bytes for cache in self._caches)
+
+    @property
+    def overfull(self) -> bool:
+        """Whether something has to go."""
+        return self.packed_bytes > self._limit_bytes
+
+    def new_cache(self) -> StateCache:
+        """An empty cache in this room."""
+        cache = StateCache(self)
+        self._caches.add(cache)
+        return cache
+
+
+class _Held(NamedTuple):
+    state: UserState
+    packed_bytes: int
+
+
+class StateCache:
+    """The states of one partition, in the order of their last use."""
+
+    def __init__(self, room: CacheRoom) -> None:
+        self._room = room
+        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self.packed_bytes = 0
+
+    def __contains__(self, user_id: str) -> bool:
+        return user_id in self._held
+
+    def __getitem__(self, user_id: str) -> UserState:
+        """The state of a user who is held; counts as a use."""
+        self._held.move_to_end(user_id)
+        return self._held[user_id].state
+
+    def put(self, user_id: str, state: UserState, packed_bytes: int) -> None:
+        """Hold a state, or note the new size of one that is held."""
+        known = self._held.get(user_id)
+        self.packed_bytes += packed_bytes - (0 if known is None else known.packed_bytes)
+        self._held[user_id] = _Held(state, packed_bytes)
+
+    def evict(self) -> None:
+        """Forget the users not seen for longest until the room is no longer overfull; all must be durable."""
+        while self._held and self._room.overfull:
+            _, forgotten = self._held.popitem(last=False)
+            self.packed_bytes -= forgotten.packed_bytes
