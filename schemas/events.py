@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 import msgspec
@@ -61,10 +61,11 @@ MAX_EVENT_BYTES: Final = 64 * 1024  # one event as JSON; a 1 000-event request i
 MAX_ID_CHARS: Final = 256
 MAX_TEXT_CHARS: Final = 1_024
 MAX_DEPTH: Final = 32  # of `properties`; deeper JSON is refused by common decoders sooner or later
+MAX_VALUE: Final = 1e12  # a float still holds the cents of some thousand times as much
 INT32_MAX: Final = 2**31 - 1
 
 
-class ClientEvent(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+class ClientEvent(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """One event as a client sends it: the shape of GraphQL's `EventInput`. Times are ISO 8601 with an offset."""
 
     event_id: str
@@ -113,8 +114,7 @@ class Rejection:
     event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedEvent:
+class AcceptedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event fit for Kafka: `value` is its JSON with `eventTime` and `receivedAt` spliced in."""
 
     event_id: str
@@ -122,9 +122,9 @@ class AcceptedEvent:
     value: bytes
 
 
-_encoder = msgspec.json.Encoder()
+encode_event: Final = msgspec.json.Encoder().encode
 _record_decoder = msgspec.json.Decoder(Event)
-_UUID_SHAPE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+UUID_SHAPE: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _ID_FIELDS = ("user_id", "item_id", "list_id")
 _TEXT_FIELDS = ("category", "currency", "search_term")
 _WIRE_NAME = {field.name: field.encode_name for field in msgspec.structs.fields(ClientEvent)}
@@ -133,11 +133,11 @@ _REQUIRED = tuple(_WIRE_NAME[name] for name in ("event_id", "type", "user_id", "
 
 def epoch_ms(moment: datetime) -> int:
     """Milliseconds since the epoch, rounded down. `moment` must carry an offset."""
-    delta = moment.astimezone(UTC) - _EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+    return (moment.astimezone(UTC) - EPOCH) // ONE_MS
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+ONE_MS: Final = timedelta(milliseconds=1)
 
 
 def judge_json(value: object, *, received_at_ms: int, sent_at_ms: int | None) -> AcceptedEvent | Rejection:
@@ -160,19 +160,19 @@ def judge(event: ClientEvent, *, received_at_ms: int, sent_at_ms: int | None) ->
     """Judge an event of the right shape: ids, type, ranges, times and size.
 
     eventTime = occurredAt + (receivedAt - sentAt) where sentAt was given, else occurredAt: a client whose clock is
-    wrong by a constant is corrected by it.
+    wrong by a constant is corrected by it. Raises OverflowError where occurredAt is no moment in UTC.
     """
 
     def reject(code: RejectionCode, path: str, message: str) -> Rejection:
         return Rejection(code, message, path, event.event_id)
 
-    if not _UUID_SHAPE.fullmatch(event.event_id):
+    if not UUID_SHAPE.fullmatch(event.event_id):
         return reject("INVALID_TYPE", "eventId", "`eventId` must be a UUID; version 7 is advised")
     if event.type not in WIRE_TYPES:
         return reject("UNKNOWN_EVENT_TYPE", "type", _unknown_type_message(event.type))
     if event.type == UNDO and event.undoes is None:
         return reject("MISSING_FIELD", "undoes", "`undoes` is required: the eventId of the event to take back")
-    if event.undoes is not None and (event.type != UNDO or not _UUID_SHAPE.fullmatch(event.undoes)):
+    if event.undoes is not None and (event.type != UNDO or not UUID_SHAPE.fullmatch(event.undoes)):
         return reject("INVALID_TYPE", "undoes", "`undoes` is for the type `undo` alone, and is the UUID of an event")
     for name in _ID_FIELDS:
         text = getattr(event, name)
@@ -184,7 +184,7 @@ def judge(event: ClientEvent, *, received_at_ms: int, sent_at_ms: int | None) ->
         if text is not None and len(text) > MAX_TEXT_CHARS:
             wire = _WIRE_NAME[name]
             return reject("VALUE_OUT_OF_RANGE", wire, f"`{wire}` must have at most {MAX_TEXT_CHARS} characters")
-    if event.value is not None and not abs(event.value) <= 1e12:
+    if event.value is not None and not abs(event.value) <= MAX_VALUE:
         return reject("VALUE_OUT_OF_RANGE", "value", "`value` must be a finite number up to 1e12")
     if event.position is not None and not 0 <= event.position <= INT32_MAX:
         return reject("VALUE_OUT_OF_RANGE", "position", f"`position` must be between 0 and {INT32_MAX}")
@@ -193,6 +193,7 @@ def judge(event: ClientEvent, *, received_at_ms: int, sent_at_ms: int | None) ->
     if depth_exceeds(event.properties, MAX_DEPTH):
         return reject("TOO_LARGE", "properties", f"`properties` is nested deeper than {MAX_DEPTH} levels")
 
+    event.occurred_at = event.occurred_at.astimezone(UTC)
     event_time = epoch_ms(event.occurred_at)
     if sent_at_ms is not None:
         event_time += received_at_ms - sent_at_ms
@@ -201,13 +202,17 @@ def judge(event: ClientEvent, *, received_at_ms: int, sent_at_ms: int | None) ->
     if event_time < received_at_ms - MAX_AGE_MS:
         return reject("TOO_OLD", "occurredAt", "the event is older than 30 days")
     try:
-        body = _encoder.encode(event)
+        body = encode_event(event)
     except (UnicodeEncodeError, TypeError, ValueError) as error:
         return reject("INVALID_TYPE", "", f"the event cannot be written as JSON: {error}")
     if len(body) > MAX_EVENT_BYTES:
         return reject("TOO_LARGE", "", f"the event has {len(body)} bytes as JSON; the limit is {MAX_EVENT_BYTES}")
-    value = b'%b,"eventTime":%d,"receivedAt":%d}' % (body[:-1], event_time, received_at_ms)
-    return AcceptedEvent(event.event_id.lower(), event.user_id, value)
+    return AcceptedEvent(event.event_id.lower(), event.user_id, record_value(body, event_time, received_at_ms))
+
+
+def record_value(event: bytes, event_time: int, received_at_ms: int) -> bytes:
+    """The JSON object of an event as Kafka holds it: with the two times that the API adds."""
+    return b'%b,"eventTime":%d,"receivedAt":%d}' % (event[:-1], event_time, received_at_ms)
 
 
 def decode_record(value: bytes) -> Event:
@@ -218,11 +223,11 @@ def decode_record(value: bytes) -> Event:
     empty.
     """
     event = _record_decoder.decode(value)
-    if not _UUID_SHAPE.fullmatch(event.event_id):
+    if not UUID_SHAPE.fullmatch(event.event_id):
         raise ValueError("eventId is no UUID")
     if not event.user_id:
         raise ValueError("userId is empty")
-    if event.type == UNDO and not _UUID_SHAPE.fullmatch(event.undoes or ""):
+    if event.type == UNDO and not UUID_SHAPE.fullmatch(event.undoes or ""):
         raise ValueError("undoes is no UUID")
     return event
 
