@@ -90,7 +90,7 @@ class Ingest:
         first_index: dict[str, int] = {}
         for index, event in enumerate(events):
             verdict = _verdict(event, received_at_ms, sent_at_ms)
-            if type(verdict) is AcceptedEvent:
+            if isinstance(verdict, AcceptedEvent):
                 first = first_index.setdefault(verdict.event_id, index)
                 if first == index:
                     accepted[index] = verdict

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -23,6 +25,8 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 from uuid_utils import uuid7
 
+from graphql_api.compiled.documents import document_id
+from graphql_api.compiled.operations import Operations
 from graphql_api.context import RequestContext
 from graphql_api.errors import TRACE_HEADER, RequestRefused, log_failure, present, refusal
 from graphql_api.graphiql import graphiql_page
@@ -44,11 +48,13 @@ class GraphQLView(GraphQL[RequestContext, None]):
         *,
         ingest: Ingest,
         reads: Reads,
+        operations: Operations,
         timeout_seconds: float,
     ) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=())
         self._ingest = ingest
         self._reads = reads
+        self._operations = operations
         self._timeout_seconds = timeout_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +80,27 @@ class GraphQLView(GraphQL[RequestContext, None]):
             raise RequestRefused(405, "GraphQL takes GET and POST", headers={"Allow": "GET, POST"})
         if request.method == "GET" and "query" not in request.query_params and _wants_page(request):
             return graphiql_page()
-        return await self.run(request)
+        return await self._compiled(request) or await self.run(request)
+
+    async def _compiled(self, request: Request) -> Response | None:
+        """The answer, if the request's text is known and nothing about it is unusual."""
+        if request.method != "POST" or not _is_json(request.headers.get("content-type", "")):
+            return None
+        body = await request.body()
+        trace_id = request.scope[_TRACE_ID]
+        async with self._deadline():
+            result = await self._operations.execute(body, RequestContext(self._ingest, self._reads, trace_id))
+        if result is None:
+            return None
+        return _response(await self.process_result(request, result), _media_type(request), trace_id)
+
+    @asynccontextmanager
+    async def _deadline(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                yield
+        except TimeoutError as error:
+            raise RequestRefused(504, "the request was not done in time; try again", code="TIMEOUT") from error
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> RequestContext:
         return RequestContext(self._ingest, self._reads, request.scope[_TRACE_ID])
@@ -90,21 +116,35 @@ class GraphQLView(GraphQL[RequestContext, None]):
         if request.method == "GET":
             data = self._query_parameters(request.query_params)
         else:
-            _require_json(request.content_type or "")
+            if not _is_json(request.content_type or ""):
+                reason = f"the Content-Type must be {JSON_TYPE}, in UTF-8"
+                raise RequestRefused(415, reason, headers={"Accept": JSON_TYPE})
             data = _decode(await request.get_body(), "the request body")
         if not isinstance(data, dict):
             raise RequestRefused(400, "the request body must be a JSON object")
         for name, kind, what in _PARAMETERS:
             if not isinstance(data.get(name), kind | None):
                 raise RequestRefused(400, f"`{name}` must be {what}")
-        if not data.get("query"):
-            raise RequestRefused(400, "`query` is missing")
         return GraphQLRequestData(
-            query=data["query"],
+            query=self._text(data.get("query"), data.get("documentId")),
             variables=data.get("variables"),
             operation_name=data.get("operationName"),
             extensions=data.get("extensions"),
         )
+
+    def _text(self, query: str | None, identifier: str | None) -> str:
+        """The document of a request: https://github.com/graphql/graphql-over-http, appendix A."""
+        if query and identifier and identifier != document_id(query):
+            raise RequestRefused(400, "`documentId` is not `sha256:` and the SHA-256 of `query` in hexadecimal")
+        if query:
+            return query
+        if not identifier:
+            raise RequestRefused(400, "`query` is missing")
+        text = self._operations.text_of(identifier)
+        if text is None:
+            reason = "this document is not known here (any more): send its text once as `query`"
+            raise RequestRefused(404, reason, code="DOCUMENT_NOT_FOUND")
+        return text
 
     def _query_parameters(self, parameters: Mapping[str, str | list[str] | None]) -> dict[str, object]:
         data: dict[str, object] = dict(parameters)
@@ -124,16 +164,14 @@ class GraphQLView(GraphQL[RequestContext, None]):
         request_data: GraphQLRequestData,
     ) -> ExecutionResult:
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                return await self.schema.execute(
+            async with self._deadline():
+                result = await self.schema.execute(
                     request_data.query,
                     variable_values=request_data.variables,
                     context_value=context,
                     operation_name=request_data.operation_name,
                     allowed_operation_types=OperationType.from_http(request_adapter.method),
                 )
-        except TimeoutError as error:
-            raise RequestRefused(504, "the request was not done in time; try again", code="TIMEOUT") from error
         except MissingQueryError as error:
             raise RequestRefused(400, "`query` is missing") from error
         except CannotGetOperationTypeError as error:
@@ -141,6 +179,9 @@ class GraphQLView(GraphQL[RequestContext, None]):
         except InvalidOperationTypeError as error:
             reason = error.as_http_error_reason(request_adapter.method)
             raise RequestRefused(405, reason, headers={"Allow": "POST"}) from error
+        if request_data.query is not None and not isinstance(result, PreExecutionError):
+            self._operations.learn(request_data.query)
+        return result
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
         if not result.errors:
@@ -155,15 +196,19 @@ class GraphQLView(GraphQL[RequestContext, None]):
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
-        media_type = sub_response.media_type or JSON_TYPE
-        refused = "data" not in response_data and media_type.startswith(GRAPHQL_TYPE)
-        response = Response(orjson.dumps(response_data), status_code=400 if refused else 200, media_type=media_type)
-        MutableHeaders(raw=response.raw_headers)[TRACE_HEADER] = sub_response.headers[TRACE_HEADER]
-        return response
+        return _response(response_data, sub_response.media_type or JSON_TYPE, sub_response.headers[TRACE_HEADER])
+
+
+def _response(data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], media_type: str, trace_id: str) -> Response:
+    refused = "data" not in data and media_type.startswith(GRAPHQL_TYPE)
+    response = Response(orjson.dumps(data), status_code=400 if refused else 200, media_type=media_type)
+    MutableHeaders(raw=response.raw_headers)[TRACE_HEADER] = trace_id
+    return response
 
 
 _PARAMETERS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("query", str, "a string"),
+    ("documentId", str, "a string"),
     ("operationName", str, "a string"),
     ("variables", dict, "an object"),
     ("extensions", dict, "an object"),
@@ -177,12 +222,12 @@ def _decode(text: str | bytes, what: str) -> object:
         raise RequestRefused(400, f"{what} is not JSON in UTF-8: {error}", code="GRAPHQL_PARSE_FAILED") from error
 
 
-def _require_json(content_type: str) -> None:
+@lru_cache(maxsize=256)  # clients send one of a few
+def _is_json(content_type: str) -> bool:
     """Exactly one media type: browsers ask before they send it across origins."""
     media_type, _, parameters = content_type.lower().partition(";")
     charset = parameters.strip().removeprefix("charset=").strip('"')
-    if media_type.strip() != JSON_TYPE or charset not in ("", "utf-8"):
-        raise RequestRefused(415, f"the Content-Type must be {JSON_TYPE}, in UTF-8", headers={"Accept": JSON_TYPE})
+    return media_type.strip() == JSON_TYPE and charset in ("", "utf-8")
 
 
 def _wants_page(request: Request) -> bool:
@@ -190,9 +235,14 @@ def _wants_page(request: Request) -> bool:
 
 
 def _media_type(request: Request | WebSocket) -> str:
+    return _preferred(request.headers.get("accept", ""))
+
+
+@lru_cache(maxsize=256)  # clients send one of a few
+def _preferred(accept: str) -> str:
     """The one of our two media types that `Accept` prefers; application/json where it names neither."""
     chosen, best = JSON_TYPE, 0.0
-    for entry in request.headers.get("accept", "").lower().split(","):
+    for entry in accept.lower().split(","):
         media_type, *parameters = (part.strip() for part in entry.split(";"))
         quality = next((_quality(part[2:]) for part in parameters if part.startswith("q=")), 1.0)
         if media_type in (JSON_TYPE, GRAPHQL_TYPE) and quality > best:

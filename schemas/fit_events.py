@@ -1,7 +1,7 @@
 """The usual event: its type does most of the judging while it is decoded, so that the rest costs a fraction of `judge`.
 
-A `FitEvent` that decodes has everything that `judge` looks at but the form of its UUID, what `undo` needs, its time, and
-the depth and size of what is open. `judge_fit` gives the verdict of `judge`; a property test compares them.
+What decodes as a `FitEvent` has passed most of what `judge` looks at: not yet the form of its UUID, its time, its size
+and the depth of `properties`. `judge_fit` gives the verdict of `judge`; a property test compares them.
 """
 
 from __future__ import annotations

@@ -5,12 +5,13 @@ They refuse some of what graphql-core takes (a number for an ID, a value for a l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
 from graphql import (
+    FieldNode,
     GraphQLArgument,
     GraphQLInputObjectType,
     GraphQLInputType,
@@ -23,6 +24,7 @@ from graphql import (
     VariableDefinitionNode,
     VariableNode,
     get_named_type,
+    is_input_type,
     type_from_ast,
     value_from_ast,
 )
@@ -33,6 +35,8 @@ from schemas.events import INT32_MAX
 
 Read = Callable[[Any], Any]
 """Reads one argument's value from the decoded variables."""
+Field = tuple[str, Any] | tuple[str, Any, Any]
+"""Name on the wire, type, and the default if it may be left out."""
 
 SCALARS: Final[Mapping[str, Any]] = {
     "ID": str,
@@ -50,9 +54,8 @@ def attribute(name: str) -> str:
     return f"{name}_"
 
 
-def struct_type(name: str, fields: Iterable[tuple[str, Any] | tuple[str, Any, Any]]) -> type[msgspec.Struct]:
-    """A struct of `fields`: name on the wire, type and, if it may be left out, default."""
-    fields = list(fields)
+def struct_type(name: str, fields: Sequence[Field]) -> type[msgspec.Struct]:
+    """A struct that takes `fields` alone."""
     return msgspec.defstruct(
         name,
         [(attribute(wire), *rest) for wire, *rest in fields],
@@ -75,7 +78,7 @@ class Inputs:
 
     def _defined(self, node: VariableDefinitionNode) -> tuple[GraphQLInputType, Any]:
         kind = type_from_ast(self._schema, node.type)
-        if node.directives or kind is None:
+        if node.directives or not is_input_type(kind):
             raise NotCompiled(node.variable.name.value)
         if node.default_value is not None:
             return kind, constant(node.default_value, kind)
@@ -101,7 +104,7 @@ class Inputs:
 
     def object(self, kind: GraphQLInputObjectType) -> type[msgspec.Struct]:
         """The struct of an input object."""
-        fields = []
+        fields: list[Field] = []
         for name, field in kind.fields.items():
             annotation = self.annotation(field.type)
             if field.default_value is not Undefined:
@@ -123,18 +126,19 @@ class Variables:
     def __init__(self, inputs: Inputs, defined: Mapping[str, tuple[GraphQLInputType, Any]]) -> None:
         self._inputs = inputs
         self._defined = defined
-        fields: list[Any] = []
+        fields: list[Field] = []
         for name, (kind, default) in defined.items():
             annotation = inputs.annotation(kind)
-            if default is UNSET:
-                fields.append((name, annotation | UnsetType, UNSET))
+            if default is Undefined:
+                fields.append((name, annotation))
             else:
-                fields.append((name, annotation) if default is Undefined else (name, annotation, default))
+                fields.append((name, annotation | UnsetType if default is UNSET else annotation, default))
         self.type = struct_type("Variables", fields)
         self.required = any(default is Undefined for _, default in defined.values())
 
-    def readers(self, nodes: Mapping[str, ValueNode], arguments: Mapping[str, GraphQLArgument]) -> dict[str, Read]:
-        """How to read each of a field's arguments, by name."""
+    def readers(self, field: FieldNode, arguments: Mapping[str, GraphQLArgument]) -> dict[str, Read]:
+        """How to read each of a field's `arguments`, by name."""
+        nodes = {argument.name.value: argument.value for argument in field.arguments or ()}
         return {
             name: self._reader(nodes.get(name), argument.type, argument.default_value)
             for name, argument in arguments.items()
