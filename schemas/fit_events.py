@@ -57,10 +57,7 @@ class FitEvent(ClientEvent, gc=False):
 
 
 def judge_fit(event: FitEvent, *, received_at_ms: int, sent_at_ms: int | None) -> AcceptedEvent | Rejection:
-    """What `judge` says of an event that was decoded as a FitEvent.
-
-    Raises OverflowError as `judge` does, and for an integer in `properties` that has more than 64 bits.
-    """
+    """What `judge` says of an event that was decoded as a FitEvent. Raises OverflowError as it does."""
     occurred_at = event.occurred_at
     if occurred_at.tzinfo is UTC and UUID_SHAPE.fullmatch(event.event_id):
         event_time = (occurred_at - EPOCH) // ONE_MS

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from operator import attrgetter
 from typing import Annotated, Any, Final
 
+import orjson
 from graphql import FieldNode
 from msgspec import Meta
 
@@ -49,10 +50,19 @@ class Track:
             source = variables if self._input is None else self._input(variables)
             sent_at = self._sent_at(source)
             sent_at_ms = None if sent_at is None else epoch_ms(sent_at)
-            judged = context.ingest.judge(self._events(source), sent_at_ms=sent_at_ms)
+            events = self._events(source)
+            _refuse_wide_integers(events)
+            judged = context.ingest.judge(events, sent_at_ms=sent_at_ms)
         except Exception as error:
             raise Replay from error
         return self._render((await context.ingest.send(judged), context.trace_id))
+
+
+def _refuse_wide_integers(events: Iterable[ClientEvent]) -> None:
+    """Raises TypeError for one of more than 64 bits: orjson would have made a float of it as it decoded the request."""
+    for event in events:
+        if event.properties is not None:
+            orjson.dumps(event.properties)
 
 
 def _receipt(source: tuple[Outcome, str]) -> str | None:

@@ -72,9 +72,11 @@ class World:
         await self.store.write([StateRow(user_id, pack(state, CATALOGUE), state.version, position)], rows)
 
 
-def make_world(clock: Callable[[], int] = lambda: NOW_MS, **settings: int) -> World:
+def make_world(
+    clock: Callable[[], int] = lambda: NOW_MS, store: MemoryUserStore | None = None, **settings: int
+) -> World:
     """A world whose clock stands still."""
-    store, producer = MemoryUserStore(), ScriptedProducer()
+    store, producer = store or MemoryUserStore(), ScriptedProducer()
     app = create_app(
         ApiSettings(**settings),  # type: ignore[arg-type]  # every field has a default
         store=store,
