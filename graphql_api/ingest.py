@@ -88,8 +88,7 @@ class Ingest:
         accepted: dict[int, AcceptedEvent] = {}
         rejected: list[Rejected] = []
         first_index: dict[str, int] = {}
-        for index, event in enumerate(events):
-            verdict = _verdict(event, received_at_ms, sent_at_ms)
+        for index, verdict in enumerate(_verdicts(events, received_at_ms, sent_at_ms)):
             if isinstance(verdict, AcceptedEvent):
                 first = first_index.setdefault(verdict.event_id, index)
                 if first == index:
@@ -150,9 +149,14 @@ class Ingest:
         return Position(epoch, last.partition, last.offset)
 
 
+def _verdicts(events: Sequence[object], received_at_ms: int, sent_at_ms: int | None) -> list[AcceptedEvent | Rejection]:
+    fit = [event for event in events if isinstance(event, FitEvent)]
+    if len(fit) == len(events):
+        return judge_fit(fit, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms)
+    return [_verdict(event, received_at_ms, sent_at_ms) for event in events]
+
+
 def _verdict(event: object, received_at_ms: int, sent_at_ms: int | None) -> AcceptedEvent | Rejection:
-    if type(event) is FitEvent:
-        return judge_fit(event, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms)
     if isinstance(event, ClientEvent):
         return judge(event, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms)
     try:

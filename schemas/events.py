@@ -207,12 +207,8 @@ def judge(event: ClientEvent, *, received_at_ms: int, sent_at_ms: int | None) ->
         return reject("INVALID_TYPE", "", f"the event cannot be written as JSON: {error}")
     if len(body) > MAX_EVENT_BYTES:
         return reject("TOO_LARGE", "", f"the event has {len(body)} bytes as JSON; the limit is {MAX_EVENT_BYTES}")
-    return AcceptedEvent(event.event_id.lower(), event.user_id, record_value(body, event_time, received_at_ms))
-
-
-def record_value(event: bytes, event_time: int, received_at_ms: int) -> bytes:
-    """The JSON object of an event as Kafka holds it: with the two times that the API adds."""
-    return b'%b,"eventTime":%d,"receivedAt":%d}' % (event[:-1], event_time, received_at_ms)
+    value = b'%b,"eventTime":%d,"receivedAt":%d}' % (body[:-1], event_time, received_at_ms)
+    return AcceptedEvent(event.event_id.lower(), event.user_id, value)
 
 
 def decode_record(value: bytes) -> Event:

@@ -6,10 +6,11 @@ and the depth of `properties`. `judge_fit` gives the verdict of `judge`; a prope
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from schemas.events import (
     EPOCH,
@@ -22,7 +23,6 @@ from schemas.events import (
     MAX_TEXT_CHARS,
     MAX_VALUE,
     ONE_MS,
-    UUID_SHAPE,
     AcceptedEvent,
     ClientEvent,
     EventType,
@@ -30,16 +30,19 @@ from schemas.events import (
     depth_exceeds,
     encode_event,
     judge,
-    record_value,
 )
 
 _Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS)]
 _Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
+_Ours = Annotated[int, Meta(ge=1, le=0)]  # no number of a client's decodes as one
 _MomentWithOffset = Annotated[datetime, Meta(tz=True)]
 
 
 class FitEvent(ClientEvent, gc=False):
-    """An event that `judge` most likely accepts. Those that undo are left to `judge`."""
+    """An event that `judge` most likely accepts. Those that undo are left to it.
+
+    The last two fields are set as the event is accepted: then its JSON is what Kafka holds, without a splice.
+    """
 
     event_id: str
     type: EventType
@@ -54,19 +57,37 @@ class FitEvent(ClientEvent, gc=False):
     position: Annotated[int, Meta(ge=0, le=INT32_MAX)] | None = None
     properties: Any = None
     undoes: None = None
+    event_time: _Ours | UnsetType = UNSET
+    received_at: _Ours | UnsetType = UNSET
 
 
-def judge_fit(event: FitEvent, *, received_at_ms: int, sent_at_ms: int | None) -> AcceptedEvent | Rejection:
-    """What `judge` says of an event that was decoded as a FitEvent. Raises OverflowError as it does."""
-    occurred_at = event.occurred_at
-    if occurred_at.tzinfo is UTC and UUID_SHAPE.fullmatch(event.event_id):
-        event_time = (occurred_at - EPOCH) // ONE_MS
-        if sent_at_ms is not None:
-            event_time += received_at_ms - sent_at_ms
-        in_time = received_at_ms - MAX_AGE_MS <= event_time <= received_at_ms + MAX_AHEAD_MS
-        if in_time and (event.properties is None or not depth_exceeds(event.properties, MAX_DEPTH)):
-            body = encode_event(event)
-            if len(body) <= MAX_EVENT_BYTES:
-                value = record_value(body, event_time, received_at_ms)
-                return AcceptedEvent(event.event_id.lower(), event.user_id, value)
-    return judge(event, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms)
+def judge_fit(
+    events: Sequence[FitEvent], *, received_at_ms: int, sent_at_ms: int | None
+) -> list[AcceptedEvent | Rejection]:
+    """What `judge` says of each of `events`, which were decoded as that. Raises OverflowError as it does."""
+    shift = 0 if sent_at_ms is None else received_at_ms - sent_at_ms
+    oldest, newest = received_at_ms - MAX_AGE_MS, received_at_ms + MAX_AHEAD_MS
+    uuids = _are_uuids([event.event_id for event in events])
+    verdicts: list[AcceptedEvent | Rejection] = []
+    for event in events:
+        occurred_at, properties = event.occurred_at, event.properties
+        if uuids and occurred_at.tzinfo is UTC and (properties is None or not depth_exceeds(properties, MAX_DEPTH)):
+            event_time = (occurred_at - EPOCH) // ONE_MS + shift
+            if oldest <= event_time <= newest:
+                event.event_time, event.received_at = event_time, received_at_ms
+                value = encode_event(event)
+                if len(value) <= MAX_EVENT_BYTES:
+                    verdicts.append(AcceptedEvent(event.event_id.lower(), event.user_id, value))
+                    continue
+                event.event_time = event.received_at = UNSET
+        verdicts.append(judge(event, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms))
+    return verdicts
+
+
+def _are_uuids(ids: list[str]) -> bool:
+    """Whether all `ids` have the form of a UUID: all at once takes a fifth of one after the other."""
+    return "\n".join(ids).encode().translate(_DIGITS_AS_0) == b"\n".join([_FORM] * len(ids))
+
+
+_FORM: Final = b"00000000-0000-0000-0000-000000000000"
+_DIGITS_AS_0: Final = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)

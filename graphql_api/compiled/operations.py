@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import strawberry
@@ -11,7 +11,7 @@ from strawberry.types import ExecutionResult
 from features.catalogue import Catalogue
 from graphql_api.compiled.documents import Document, Documents
 from graphql_api.compiled.errors import NotCompiled, Replay
-from graphql_api.compiled.plan import Plan, compile_text
+from graphql_api.compiled.plan import UNDECODABLE, Plan, compile_text
 from graphql_api.context import RequestContext
 from graphql_api.schema import CACHED_QUERY_CHARS
 from runtime import metrics
@@ -26,7 +26,20 @@ class _Envelope(msgspec.Struct, rename="camel", gc=False):
     document_id: str | None = None
 
 
-_envelope_of: Final = msgspec.json.Decoder(_Envelope).decode
+_decode: Final = msgspec.json.Decoder(_Envelope).decode
+
+
+def _envelope(body: bytes) -> _Envelope:
+    """What `body` says before its variables, which are most of it; the plan looks at what comes after."""
+    place = body.find(b'"variables"')
+    if place > 0:
+        try:
+            envelope = _decode(body[:place].rstrip(b", \t\r\n") + b"}")
+        except UNDECODABLE:
+            return _decode(body)
+        if envelope.query or envelope.document_id:
+            return envelope
+    return _decode(body)
 
 
 class Operations:
@@ -73,10 +86,9 @@ class Operations:
 
     def _find(self, body: bytes) -> tuple[Plan, str | None] | None:
         try:
-            envelope = _envelope_of(body)
-        except (msgspec.DecodeError, ValueError, RecursionError):
+            envelope = _envelope(body)
+        except UNDECODABLE:
             return None
-        document: Any
         if envelope.query:
             document, document_id = self._documents.find(envelope.query), None
         else:

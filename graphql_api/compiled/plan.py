@@ -31,7 +31,7 @@ Run = Callable[[Any, RequestContext], Awaitable[object]]
 """Makes the reply's value of the root field from decoded variables. Raises Replay, and what its resolver raises."""
 
 # What msgspec raises for bytes that it does not take. UnicodeDecodeError is a ValueError.
-_UNDECODABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
+UNDECODABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 class _Body(Protocol):
@@ -65,7 +65,7 @@ class Plan:
         for decoder in self.decoders:
             try:
                 return decoder.decode(body)  # type: ignore[no-any-return]  # made at run time
-            except _UNDECODABLE:
+            except UNDECODABLE:
                 continue
         raise Replay
 

@@ -24,7 +24,7 @@ ODD: Final[tuple[Any, ...]] = (
 )  # fmt: skip
 FIELDS: Final = (
     "eventId", "type", "userId", "occurredAt", "itemId", "category", "value", "currency", "searchTerm", "listId",
-    "position", "properties", "undoes", "colour", "eventTime",
+    "position", "properties", "undoes", "colour", "eventTime", "receivedAt",
 )  # fmt: skip
 JSON: Final = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)

@@ -32,7 +32,8 @@ def usual_verdict(body: bytes, sent_at_ms: int | None) -> AcceptedEvent | Reject
     """None where somebody else has to judge."""
     try:
         event = msgspec.json.decode(body, type=FitEvent)
-        return judge_fit(event, received_at_ms=RECEIVED_MS, sent_at_ms=sent_at_ms)
+        (verdict,) = judge_fit([event], received_at_ms=RECEIVED_MS, sent_at_ms=sent_at_ms)
+        return verdict
     except (msgspec.ValidationError, OverflowError):
         return None
 
@@ -66,7 +67,7 @@ def test_the_usual_event_is_accepted(event: dict[str, Any]) -> None:
 def test_the_edges_of_time_are_those_of_judge(ahead_ms: int) -> None:
     occurred_at = datetime.fromtimestamp((RECEIVED_MS + ahead_ms) / 1000, UTC)
     event = msgspec.convert(fit(occurredAt=occurred_at), FitEvent)
-    verdict = judge_fit(event, received_at_ms=RECEIVED_MS, sent_at_ms=None)
+    (verdict,) = judge_fit([event], received_at_ms=RECEIVED_MS, sent_at_ms=None)
     assert isinstance(verdict, AcceptedEvent) == (-MAX_AGE_MS <= ahead_ms <= MAX_AHEAD_MS)
     if isinstance(verdict, AcceptedEvent):
         assert orjson.loads(verdict.value)["eventTime"] == epoch_ms(occurred_at)
@@ -76,7 +77,7 @@ def test_the_edges_of_time_are_those_of_judge(ahead_ms: int) -> None:
 def test_the_edge_of_size_is_that_of_judge(excess: int) -> None:
     empty = len(msgspec.json.encode(msgspec.convert(fit(properties=""), ClientEvent)))
     event = msgspec.convert(fit(properties="x" * (MAX_EVENT_BYTES - empty + excess)), FitEvent)
-    verdict = judge_fit(event, received_at_ms=RECEIVED_MS, sent_at_ms=None)
+    (verdict,) = judge_fit([event], received_at_ms=RECEIVED_MS, sent_at_ms=None)
     assert isinstance(verdict, AcceptedEvent) == (excess == 0)
 
 
