@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from graphql_api.compiled.plan import Plan
 
 
-class Document(NamedTuple):
-    """A text, and its plan if it has one."""
+@dataclass(slots=True)
+class Document:
+    """A text; its plan, if it has one; and whether that was tried."""
 
     text: str
-    plan: Plan | None
+    plan: Plan | None = None
+    tried: bool = False
 
 
 def document_id(text: str) -> str:
@@ -28,12 +30,6 @@ class Documents:
         self._capacity = capacity
         self._by_text: OrderedDict[str, Document] = OrderedDict()
         self._text_by_id: dict[str, str] = {}
-
-    def __len__(self) -> int:
-        return len(self._by_text)
-
-    def __contains__(self, text: str) -> bool:
-        return text in self._by_text
 
     def add(self, document: Document) -> None:
         """Remember `document`."""

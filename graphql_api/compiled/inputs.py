@@ -129,6 +129,8 @@ class Variables:
         fields: list[Field] = []
         for name, (kind, default) in defined.items():
             annotation = inputs.annotation(kind)
+            if isinstance(default, list):
+                raise NotCompiled("a list as default")
             if default is Undefined:
                 fields.append((name, annotation))
             else:

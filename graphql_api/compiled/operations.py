@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 import strawberry
+import structlog
 from strawberry.types import ExecutionResult
 
 from features.catalogue import Catalogue
@@ -16,6 +17,7 @@ from graphql_api.context import RequestContext
 from graphql_api.schema import CACHED_QUERY_CHARS
 from runtime import metrics
 
+_log = structlog.get_logger(__name__)
 _COMPILED, _REPLAYED, _INTERPRETED = (metrics.OPERATIONS.labels(way) for way in ("compiled", "replayed", "interpreted"))
 
 
@@ -52,14 +54,23 @@ class Operations:
         self._documents = Documents(capacity)
 
     def learn(self, text: str) -> None:
-        """Remember `text`, which Strawberry found valid."""
-        if not self._capacity or len(text) > CACHED_QUERY_CHARS or text in self._documents:
+        """Remember `text`, which Strawberry found valid; compile it when it comes again.
+
+        Texts that hold their arguments never do, and compiling takes half as long as answering.
+        """
+        if not self._capacity or len(text) > CACHED_QUERY_CHARS:
             return
-        try:
-            plan = compile_text(text, self._schema, self._catalogue)
-        except NotCompiled:
-            plan = None
-        self._documents.add(Document(text, plan))
+        document = self._documents.find(text)
+        if document is None:
+            self._documents.add(Document(text))
+        elif not document.tried:
+            document.tried = True
+            try:
+                document.plan = compile_text(text, self._schema, self._catalogue)
+            except NotCompiled:
+                pass
+            except Exception as error:  # the text has been answered, and can be without a plan
+                _log.error("a text could not be compiled", text=text, exc_info=error)
 
     def text_of(self, document_id: str) -> str | None:
         """The text with this id, if it was sent before."""

@@ -14,7 +14,7 @@ from tests.unit.api_world import CATALOGUE, NOW_MS, TRACK, TRACK_JSON
 from tests.unit.compiled_world import Pair, answered
 from tests.unit.event_strategies import IDS, MOMENTS, ODD, RECEIVED_MS, fit, fit_events, near_events
 
-PROPERTY = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROPERTY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PARTS = """mutation Parts($e: [EventInput!]!, $at: DateTime) {
     sent: trackEvents(input: {events: $e, sentAt: $at}) {
         __typename n: acceptedCount rejected { code path } receipt } }"""
