@@ -47,6 +47,8 @@ def has_wide_integer(value: object) -> bool:
 @PROPERTY
 @given(near_events(), st.none() | st.integers(RECEIVED_MS - 10**7, RECEIVED_MS + 10**7))
 @example(fit(occurredAt="2026-03-01T12:00:00.123456789Z"), None)
+@example(fit(occurredAt="2026-03-01T13:00:00+01:00"), None)
+@example(fit(eventTime=1), None)
 @example(fit(userId="é" * 256, category="𝄞" * 1024), None)
 @example(fit(properties=[0.1, -0.0, 1e300, 18446744073709551615]), None)
 def test_a_fit_event_is_judged_as_any_other(event: dict[str, Any], sent_at_ms: int | None) -> None:
