@@ -15,7 +15,7 @@ import json
 import statistics
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,8 +69,8 @@ class HeldRows(Reads):
     async def user(self, user_id: str, *, after: str | None, deadline_ms: int) -> UserRow:
         return self.rows[user_id]
 
-    async def users(self, user_ids: Any) -> list[UserRow]:
-        return [self.rows[user_id] for user_id in user_ids]
+    async def users(self, user_ids: Any) -> Iterator[UserRow]:
+        return (self.rows[user_id] for user_id in user_ids)
 
 
 @dataclass

@@ -134,7 +134,7 @@ async def _read_users(
     info: Info,
     ids: Annotated[list[strawberry.ID], strawberry.argument(description="Up to 100 users' ids.")],
 ) -> list[UserRow]:
-    return await info.context.reads.users(ids)
+    return list(await info.context.reads.users(ids))
 
 
 def _user_id(root: strawberry.Parent[UserRow]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
@@ -200,7 +200,7 @@ class ReadUsers:
         return _shown(await context.reads.users(self._ids(variables)), show)
 
 
-def _shown(rows: list[UserRow], show: Show) -> list[object]:
+def _shown(rows: Iterable[UserRow], show: Show) -> list[object]:
     try:
         return [show(row) for row in rows]
     except Exception as error:
