@@ -24,14 +24,16 @@ _GRACEFUL_SECONDS = 15  # longer than any request may take (see graphql_api.app)
 class HttpServer(uvicorn.Server):
     """Uvicorn that leaves signals to `run`: its own handling would end the process by the signal instead of with 0."""
 
-    def __init__(self, app: Any, host: str, port: int) -> None:
+    def __init__(self, app: Any, host: str, port: int, *, max_message_bytes: int | None = None) -> None:
+        """WebSockets are spoken where `max_message_bytes` says how much one may send at once."""
         super().__init__(
             uvicorn.Config(
                 app,
                 host=host,
                 port=port,
                 http="httptools",
-                ws="none",
+                ws="none" if max_message_bytes is None else "websockets-sansio",
+                ws_max_size=max_message_bytes or 0,
                 access_log=False,
                 log_config=None,
                 server_header=False,

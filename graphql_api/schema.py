@@ -31,6 +31,7 @@ from graphql_api.explaining import explain_feature
 from graphql_api.feature_types import FeatureValue, UserFeatures, known_feature, user_features_type
 from graphql_api.reads import UserRow
 from graphql_api.scalars import DATE_TIME
+from graphql_api.subscriptions import subscription_type
 from schemas.events import ClientEvent, epoch_ms
 
 MAX_TOKENS: Final = 20_000  # 1 000 events written into the query text still fit; parsing more blocks the loop too long
@@ -211,6 +212,7 @@ def build_schema(catalogue: Catalogue) -> strawberry.Schema:
     schema = QuietSchema(
         query=query,
         mutation=mutation,
+        subscription=subscription_type(catalogue),
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
         extensions=[
             lambda: MaxTokensLimiter(MAX_TOKENS),

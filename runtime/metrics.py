@@ -19,6 +19,9 @@ REQUEST_SECONDS: Final = Histogram(
     "headrace_request_seconds", "Time to answer a GraphQL request", buckets=_SECONDS, registry=REGISTRY
 )
 
+# Each is one flag in memory while its user is quiet.
+WATCHERS: Final = Gauge("headrace_watchers", "Subscriptions to changes of features", registry=REGISTRY)
+
 # --- worker
 
 # Records by outcome: folded, duplicate (same event id), replayed (delivered again), late, dead_letter.
