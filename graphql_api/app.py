@@ -39,13 +39,14 @@ def create_app(
     readiness: Readiness,
     clock: Callable[[], int] = now_ms,
 ) -> Starlette:
-    """The API. Starting and stopping the store, the producer, the hub and the readiness checks is the caller's business."""
+    """The API. Starting and stopping what it is handed is the caller's business."""
     view = GraphQLView(
         build_schema(catalogue),
         ingest=Ingest(producer, settings, clock=clock, events_epoch=events_epoch),
         reads=Reads(store, catalogue, settings, clock=clock),
         hub=hub,
         timeout_seconds=(max(settings.max_deadline_ms, settings.track_deadline_ms) + MARGIN_MS) / 1000,
+        max_subscriptions=settings.max_subscriptions,
     )
     return Starlette(
         routes=[

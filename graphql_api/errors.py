@@ -8,13 +8,18 @@ ApiError
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Final, Literal
 
 import orjson
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 from starlette.responses import Response
+from strawberry.exceptions import MissingQueryError
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types import ExecutionResult, StreamExecutionResult
+from strawberry.types.execution import PreExecutionError
 
 from storage.errors import StoreUnavailable
 
@@ -67,9 +72,9 @@ def refusal(error: RequestRefused, trace_id: str, media_type: str = "application
     )
 
 
-def present(errors: Sequence[GraphQLError], *, before_execution: bool, trace_id: str) -> list[dict[str, object]]:
-    """The errors as clients see them. Unexpected ones are masked and logged, in one line for the whole request."""
-    presented: list[dict[str, object]] = []
+def masked(errors: Sequence[GraphQLError], *, before_execution: bool, trace_id: str) -> list[GraphQLError]:
+    """The errors as clients see them. Unexpected ones are hidden and logged, in one line for the whole request."""
+    shown: list[GraphQLError] = []
     unexpected: BaseException | None = None
     for error in errors:
         code, message = _judge(error, before_execution)
@@ -78,15 +83,12 @@ def present(errors: Sequence[GraphQLError], *, before_execution: bool, trace_id:
         extensions: dict[str, object] = {"code": code, "traceId": trace_id}
         if input_path := _input_path(error.message):
             extensions["path"] = input_path
-        entry: dict[str, object] = {"message": message, "extensions": extensions}
-        if error.locations:
-            entry["locations"] = [location.formatted for location in error.locations]
-        if error.path is not None:
-            entry["path"] = error.path
-        presented.append(entry)
+        shown.append(
+            GraphQLError(message, error.nodes, error.source, error.positions, error.path, extensions=extensions)
+        )
     if unexpected is not None:
         log_failure(unexpected, trace_id)
-    return presented
+    return shown
 
 
 def log_failure(error: BaseException, trace_id: str) -> None:
@@ -103,6 +105,8 @@ def _judge(error: GraphQLError, before_execution: bool) -> tuple[ErrorCode, str]
         return cause.code, str(cause)
     if isinstance(cause, StoreUnavailable):
         return "UPSTREAM_UNAVAILABLE", "the feature store does not answer at the moment; try again"
+    if isinstance(cause, CannotGetOperationTypeError | InvalidOperationTypeError | MissingQueryError):
+        return "BAD_USER_INPUT", error.message
     if isinstance(cause, TimeoutError):
         return "TIMEOUT", "the request was not done in time; try again"
     if isinstance(cause, RecursionError):
@@ -131,3 +135,15 @@ def _input_path(message: str) -> str | None:
         return None
     field = _MISSING.search(message, at.end())
     return at["name"] + (at["path"] or "") + (f".{field['field']}" if field else "")
+
+
+class MaskedStreams(SchemaExtension):
+    """What `masked` does, for every result of a stream: subscriptions, and whatever is asked over a socket."""
+
+    def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
+        """Called by Strawberry before a result is sent."""
+        if isinstance(result, ExecutionResult) and result.errors:
+            before_execution = isinstance(result, PreExecutionError)
+            trace_id = self.execution_context.context.trace_id
+            result.errors = masked(result.errors, before_execution=before_execution, trace_id=trace_id)
+        yield

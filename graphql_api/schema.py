@@ -25,6 +25,7 @@ from strawberry.types import ExecutionContext
 
 from features.catalogue import Catalogue
 from graphql_api.context import Info, RequestContext
+from graphql_api.errors import MaskedStreams
 from graphql_api.event_types import EventConnection, TrackEventsInput, TrackEventsPayload
 from graphql_api.explain_types import FeatureExplanation
 from graphql_api.explaining import explain_feature
@@ -218,6 +219,7 @@ def build_schema(catalogue: Catalogue) -> strawberry.Schema:
             lambda: MaxTokensLimiter(MAX_TOKENS),
             lambda: AddValidationRules(rules),
             OneOperation,
+            MaskedStreams,
             SmallParserCache,
             SmallValidationCache,
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import strawberry
 from strawberry.tools import create_type
 
 from features.catalogue import Catalogue
-from graphql_api.context import Info
+from graphql_api.context import Info, RequestContext
 from graphql_api.feature_types import FeatureValue, UserFeatures, known_feature
 from graphql_api.reads import UserRow, require_id
 from graphql_api.scalars import moment
@@ -62,12 +63,14 @@ def subscription_type(catalogue: Catalogue) -> type:
         if after:
             decode_token(after)
         distinct = None if names is None else list(dict.fromkeys(names))
-        rows = watch(info.context.hub, info.context.reads, user_id, after)
-        try:
+        return changes(info.context, user_id, distinct, after)
+
+    async def changes(
+        context: RequestContext, user_id: str, names: list[str] | None, after: str | None
+    ) -> AsyncGenerator[FeaturesChange, None]:
+        async with aclosing(watch(context.hub, context.reads, user_id, after)) as rows:
             async for row in rows:
-                yield FeaturesChange.of(row, catalogue, distinct)
-        finally:
-            await rows.aclose()
+                yield FeaturesChange.of(row, catalogue, names)
 
     field: Any = strawberry.subscription(
         resolver=features_changed,

@@ -76,13 +76,13 @@ class Hub:
         self._following: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
         self._idle: asyncio.TimerHandle | None = None
-        self._ended = False
+        self.ended = False
 
     @contextmanager
     def subscribed(self, user_id: str, seen: Position | None) -> Iterator[Subscription]:
         """A subscription to a user's changes. Returns at once: it is woken as soon as the feed is open, too."""
         subscription = Subscription(seen)
-        if self._ended:
+        if self.ended:
             subscription.end()
         self._subscriptions.setdefault(user_id, set()).add(subscription)
         self._keep_following()
@@ -100,7 +100,7 @@ class Hub:
 
     async def close(self) -> None:
         """End every subscription, also those that still come, and let go of the feed."""
-        self._ended = True
+        self.ended = True
         for subscription in self._all():
             subscription.end()
         self._stop_following()
@@ -111,7 +111,7 @@ class Hub:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
-        if self._following is None and not self._ended:
+        if self._following is None and not self.ended:
             self._following = asyncio.create_task(self._follow())
 
     def _stop_following(self) -> None:

@@ -22,6 +22,7 @@ _REQUEST_TIMEOUT_MS: Final = 5_000
 # What a broker collects before it answers: a watcher wants to know at once, a busy topic still comes in batches.
 _FETCH_WAIT_MS: Final = 500
 _STOP_SECONDS: Final = 5.0
+_IDLE_MS: Final = 60_000  # how long one call waits for records; it only has to be long, without it the call spins
 
 
 class FeedInterrupted(Exception):
@@ -84,7 +85,7 @@ async def _changes(consumer: AIOKafkaConsumer, wanted: Container[str]) -> AsyncI
     reached: dict[int, int] = {}
     while True:
         changes: list[Change] = []
-        for place, records in (await consumer.getmany()).items():
+        for place, records in (await consumer.getmany(timeout_ms=_IDLE_MS)).items():
             # The client goes to the new end by itself if its place in the log is gone, and does not say so.
             if records[0].offset <= reached.get(place.partition, -1):
                 raise FeedInterrupted("the features topic was cut or made anew")

@@ -49,6 +49,7 @@ class ApiSettings(Section):
     max_body_bytes: int = Field(1 << 20, ge=1024, description="A larger request body is answered with 413.")
     max_events: int = Field(1000, ge=1, description="Most events in one request.")
     max_deadline_ms: int = Field(10_000, ge=1, description="Longest wait that a read with a receipt may ask for.")
+    max_subscriptions: int = Field(10, ge=1, description="Most operations at a time on one WebSocket.")
 
 
 class WorkerSettings(Section):

@@ -17,7 +17,9 @@ from features.fold import Folder
 from features.packing import pack
 from features.state import new_state
 from graphql_api.app import create_app
+from graphql_api.watch import Hub
 from runtime.health import Readiness
+from runtime.memory_change_feed import MemoryChangeFeed
 from runtime.memory_producer import MemoryProducer, MemoryRecord
 from runtime.producer import Headers
 from runtime.settings import ApiSettings
@@ -59,6 +61,8 @@ class World:
     app: ASGIApp
     store: MemoryUserStore
     producer: ScriptedProducer
+    feed: MemoryChangeFeed
+    hub: Hub
 
     async def seed(self, user_id: str, position: Position, *, times_ms: tuple[int, ...] = (NOW_MS,)) -> None:
         """Store a state at `position` and one timeline event per time."""
@@ -74,17 +78,19 @@ class World:
 
 def make_world(clock: Callable[[], int] = lambda: NOW_MS, **settings: int) -> World:
     """A world whose clock stands still."""
-    store, producer = MemoryUserStore(), ScriptedProducer()
+    store, producer, feed = MemoryUserStore(), ScriptedProducer(), MemoryChangeFeed()
+    hub = Hub(feed, linger_seconds=0)
     app = create_app(
         ApiSettings(**settings),  # type: ignore[arg-type]  # every field has a default
         store=store,
         producer=producer,
         catalogue=CATALOGUE,
+        hub=hub,
         events_epoch=lambda: 7,
         readiness=Readiness({}),
         clock=clock,
     )
-    return World(app, store, producer)
+    return World(app, store, producer, feed, hub)
 
 
 def event(user_id: str = "ann", **fields: Any) -> dict[str, Any]:
