@@ -8,7 +8,8 @@ ApiError
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import aclosing
 from typing import ClassVar, Final, Literal
 
 import orjson
@@ -16,9 +17,9 @@ import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 from starlette.responses import Response
 from strawberry.exceptions import MissingQueryError
-from strawberry.extensions import SchemaExtension
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.types import ExecutionResult, StreamExecutionResult
+from strawberry.schema.schema import StreamResult
+from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
 from storage.errors import StoreUnavailable
@@ -115,7 +116,7 @@ def _judge(error: GraphQLError, before_execution: bool) -> tuple[ErrorCode, str]
         return "GRAPHQL_PARSE_FAILED", error.message
     if cause is not None and not isinstance(cause, GraphQLError):
         return "INTERNAL", "internal error; the traceId leads to its log line"
-    if before_execution:
+    if before_execution and not _IN_VARIABLE.match(error.message):  # a subscription's variables are read before it
         return "GRAPHQL_VALIDATION_FAILED", error.message
     # Without a cause, execution itself speaks only of values that do not fit their declared types.
     if error.path is None or _IN_ARGUMENT.search(error.message):
@@ -137,13 +138,15 @@ def _input_path(message: str) -> str | None:
     return at["name"] + (at["path"] or "") + (f".{field['field']}" if field else "")
 
 
-class MaskedStreams(SchemaExtension):
-    """What `masked` does, for every result of a stream: subscriptions, and whatever is asked over a socket."""
-
-    def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
-        """Called by Strawberry before a result is sent."""
-        if isinstance(result, ExecutionResult) and result.errors:
-            before_execution = isinstance(result, PreExecutionError)
-            trace_id = self.execution_context.context.trace_id
-            result.errors = masked(result.errors, before_execution=before_execution, trace_id=trace_id)
-        yield
+async def masked_stream(results: StreamResult, trace_id: str) -> StreamResult:
+    """The results with `masked` errors; an operation that cannot begin is a result as well, and the only one."""
+    try:
+        async with aclosing(results):
+            async for result in results:
+                if isinstance(result, ExecutionResult) and result.errors:
+                    before_execution = isinstance(result, PreExecutionError)
+                    result.errors = masked(result.errors, before_execution=before_execution, trace_id=trace_id)
+                yield result
+    except Exception as error:  # what the parser and the rules of ours refuse is raised here
+        cause = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+        yield PreExecutionError(data=None, errors=masked([cause], before_execution=True, trace_id=trace_id))

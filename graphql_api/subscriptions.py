@@ -69,15 +69,19 @@ def subscription_type(catalogue: Catalogue) -> type:
         context: RequestContext, user_id: str, names: list[str] | None, after: str | None
     ) -> AsyncGenerator[FeaturesChange, None]:
         async with aclosing(watch(context.hub, context.reads, user_id, after)) as rows:
+            values: list[object] | None = None
             async for row in rows:
-                yield FeaturesChange.of(row, catalogue, names)
+                change = FeaturesChange.of(row, catalogue, names)
+                previous, values = values, [feature.value for feature in change.feature_values]
+                if values != previous:
+                    yield change
 
     field: Any = strawberry.subscription(
         resolver=features_changed,
         name="featuresChanged",
         description=(
-            "The user's features whenever events have changed them, wherever they were folded. A slow client gets the "
-            "latest values, not all of them."
+            "The user's features whenever events have changed one that was asked for, wherever they were folded. A "
+            "slow client gets the latest values, not all of them."
         ),
     )
     return create_type("Subscription", [field], description="Changes as they happen.")

@@ -171,7 +171,8 @@ class GraphQLView(GraphQL[RequestContext, None]):
                     variable_values=request_data.variables,
                     context_value=context,
                     operation_name=request_data.operation_name,
-                    allowed_operation_types=OperationType.from_http(request_adapter.method),
+                    allowed_operation_types=OperationType.from_http(request_adapter.method)
+                    - {OperationType.SUBSCRIPTION},
                 )
         except TimeoutError as error:
             raise RequestRefused(504, "the request was not done in time; try again", code="TIMEOUT") from error
@@ -180,6 +181,9 @@ class GraphQLView(GraphQL[RequestContext, None]):
         except CannotGetOperationTypeError as error:
             raise RequestRefused(400, error.as_http_error_reason()) from error
         except InvalidOperationTypeError as error:
+            if error.operation_type is OperationType.SUBSCRIPTION:
+                how = "a subscription is a stream: send `Accept: text/event-stream`, or use a WebSocket"
+                raise RequestRefused(406, how) from error
             reason = error.as_http_error_reason(request_adapter.method)
             raise RequestRefused(405, reason, headers={"Allow": "POST"}) from error
         if result.errors:
@@ -192,7 +196,8 @@ class GraphQLView(GraphQL[RequestContext, None]):
             return {"data": result.data}
         errors: list[object] = [error.formatted for error in result.errors]
         # Without a path an error is about the request, and the specification wants no `data` entry then.
-        if result.data is None and all(error.path is None for error in result.errors):
+        refused = isinstance(result, PreExecutionError) or all(error.path is None for error in result.errors)
+        if result.data is None and refused:
             return {"errors": errors}
         return {"errors": errors, "data": result.data}
 

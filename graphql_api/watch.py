@@ -166,20 +166,18 @@ async def watch(hub: Hub, reads: Reads, user_id: str, after: str | None) -> Asyn
             reached = await subscription.changed()
             if subscription.ended:
                 return
-            row = await _read(reads, user_id, reached, subscription)
+            row = await _read(reads, user_id, reached)
             if _is_newer(row, subscription.seen):
                 subscription.seen = position_of(row)
                 yield row
 
 
-async def _read(reads: Reads, user_id: str, reached: Position | None, subscription: Subscription) -> UserRow:
+async def _read(reads: Reads, user_id: str, reached: Position | None) -> UserRow:
     attempts = 0
     while True:
         try:
             return await reads.user_at(user_id, reached or NOWHERE, _REACH_SECONDS if reached else 0.0)
         except StoreUnavailable:
-            if subscription.ended:
-                raise
             await asyncio.sleep(_REREAD_SECONDS[min(attempts, len(_REREAD_SECONDS) - 1)])
             attempts += 1
 

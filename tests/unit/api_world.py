@@ -75,6 +75,11 @@ class World:
             rows.append(TimelineRow(user_id, time_ms, sample["eventId"], "view_item", orjson.dumps(sample), 1))
         await self.store.write([StateRow(user_id, pack(state, CATALOGUE), state.version, position)], rows)
 
+    async def change(self, user_id: str, views: int) -> None:
+        """Store a state of that many views, at the offset of the same number, and announce it."""
+        await self.seed(user_id, Position(7, 0, views), times_ms=(NOW_MS,) * views)
+        self.feed.announce(user_id, Position(7, 0, views))
+
 
 def make_world(clock: Callable[[], int] = lambda: NOW_MS, **settings: int) -> World:
     """A world whose clock stands still."""
