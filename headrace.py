@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -147,6 +147,27 @@ def features_explain(
         explained = run_explain(Settings(), user, name)
     print(json.dumps(explained) if as_json else "\n".join(lines(user, name, explained)))
     raise typer.Exit(1 if explained["differs"] else 0)
+
+
+@features_app.command("watch")
+def features_watch(
+    user: Annotated[str, typer.Argument(help="The user's id.")],
+    names: Annotated[str, typer.Option(help="Only these features, separated by commas.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each change.")] = False,
+) -> None:
+    """Show a user's values, and then those that events change, until Ctrl-C."""
+    from cli.watch import ChangedValues
+    from cli.watch import watch as run_watch
+
+    shown = ChangedValues()
+
+    def show(change: dict[str, Any]) -> None:
+        for line in [json.dumps(change)] if as_json else shown.lines(change):
+            print(line, flush=True)
+
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    with reported():
+        run_watch(Settings(), user, chosen or None, show, say)
 
 
 def print_status(status: dict[str, object], *, as_json: bool) -> None:

@@ -59,7 +59,7 @@ def _http_scope(method: str, url: str, headers: Mapping[str, str]) -> dict[str, 
     parts = urlsplit(url)
     return {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "scheme": "http",
         "method": method,
@@ -137,6 +137,8 @@ async def events(
     stream.reading.set()
     body = orjson.dumps({"query": query, "variables": variables or {}})
     headers = {"content-type": "application/json", "accept": "text/event-stream"}
+    # As uvicorn says, so that it is the application that looks for a client that has left.
+    version = {"asgi": {"version": "3.0", "spec_version": "2.3"}}
     url = f"/graphql?query={quote(query)}" if method == "GET" else "/graphql"
     gone = asyncio.Event()
     pending = [{"type": "http.request", "body": body, "more_body": False}]
@@ -147,7 +149,7 @@ async def events(
         await gone.wait()
         return {"type": "http.disconnect"}
 
-    task = asyncio.create_task(_call(app, _http_scope(method, url, headers), receive, stream.take))
+    task = asyncio.create_task(_call(app, _http_scope(method, url, headers) | version, receive, stream.take))
     try:
         yield stream
     finally:
