@@ -37,21 +37,25 @@ def watch(
     url = f"http://{settings.api.host}:{settings.api.port}"
 
     async def follow() -> None:
-        token, attempts, began = "", 0, False
+        token, attempts, connected, away = "", 0, False, False
         while True:
             try:
                 async for change in _changes(url, {"id": user_id, "names": names, "after": token}):
-                    if attempts:
+                    connected = True
+                    if away:
                         report("the API is back")
-                    token, attempts, began = change["token"], 0, True
-                    show(change)
+                        away = False
+                    if change is not None:
+                        token, attempts = change["token"], 0
+                        show(change)
             except _Gone as error:
-                if not began:
+                if not connected:
                     raise CommandFailed(
                         f"the API at {url} does not answer", str(error), "./headrace up", code=DEPENDENCY
                     ) from error
-                if not attempts:
+                if not away:
                     report(f"the API went away ({error}); going on behind the last change when it is back")
+                    away = True
             await asyncio.sleep(_AGAIN_SECONDS[min(attempts, len(_AGAIN_SECONDS) - 1)])
             attempts += 1
 
@@ -61,8 +65,8 @@ def watch(
         return
 
 
-async def _changes(url: str, variables: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """One connection's changes. Raises _Gone at its end, CommandFailed for what the API refuses."""
+async def _changes(url: str, variables: dict[str, Any]) -> AsyncIterator[dict[str, Any] | None]:
+    """None once the API has answered, then its changes. Raises _Gone at the end, CommandFailed for what it refuses."""
     try:
         async with (
             aiohttp.ClientSession() as session,
@@ -73,9 +77,12 @@ async def _changes(url: str, variables: dict[str, Any]) -> AsyncIterator[dict[st
             await socket.send_json({"type": "connection_init"})
             subscribe = {"type": "subscribe", "id": "1", "payload": {"query": _WATCH, "variables": variables}}
             async for frame in socket:
+                if frame.type is not aiohttp.WSMsgType.TEXT:
+                    break
                 message = json.loads(frame.data)
                 if message["type"] == "connection_ack":
                     await socket.send_json(subscribe)
+                    yield None
                 elif message["type"] == "ping":
                     await socket.send_json({"type": "pong"})
                 elif message["type"] in ("next", "error"):
