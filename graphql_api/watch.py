@@ -140,6 +140,7 @@ class Hub:
                 _log.warning("waiting for the features topic", attempts=attempts, reason=str(error))
             except Exception as error:  # whoever watches must not be left without a feed, whatever it was
                 _log.error("following the features topic failed", exc_info=error)
+            metrics.FEED_INTERRUPTIONS.inc()
             await asyncio.sleep(_REOPEN_SECONDS[min(attempts, len(_REOPEN_SECONDS) - 1)])
             attempts += 1
 
