@@ -13,11 +13,12 @@ import msgspec
 from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws import types as messages
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 
 from graphql_api.context import RequestContext
-from graphql_api.errors import BadUserInput, masked
+from graphql_api.errors import BadUserInput, log_failure, masked
 
 SERVICE_RESTART: Final = 1012  # registered close code: clients connect again
 _MAX_REASON_BYTES: Final = 123  # RFC 6455, 5.5: a control frame holds 125, two of them the code
@@ -108,3 +109,8 @@ class TransportWSHandler(BaseGraphQLTransportWSHandler[RequestContext, None]):
             await self.websocket.close(SERVICE_RESTART, "the server stops; go on elsewhere behind your last token")
             return
         await super().send_message(message)
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        """Logs, unless it is only that the client has left."""
+        if not isinstance(error, WebSocketDisconnected):
+            log_failure(error, self.context.trace_id)

@@ -152,6 +152,13 @@ async def test_a_kafka_that_was_away_is_followed_again(world: World, ann: str) -
         assert views(await watcher.change()) >= 2
 
 
+async def test_a_message_that_is_too_large_closes_the_socket(world: World) -> None:
+    await world.start(world.api)
+    async with world.http.ws_connect(f"{world.api.url}/graphql", protocols=("graphql-transport-ws",)) as socket:
+        await socket.send_str("x" * ((1 << 20) + 1))
+        assert (await socket.receive()).data == 1009
+
+
 @asynccontextmanager
 async def command(world: World, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """`./headrace features watch`, as a process."""
