@@ -94,7 +94,7 @@ async def test_a_change_of_other_features_than_those_asked_for_is_left_out(world
         for number in range(2, 6):
             await world.change("ann", number)
             await idle()
-        await world.seed("ann", Position(7, 0, 9), times_ms=(NOW_MS - 60_000, NOW_MS))
+        await world.seed("ann", Position(7, 0, 9), times_ms=(NOW_MS - 60_000, *(NOW_MS,) * 8))
         world.feed.announce("ann", Position(7, 0, 9))
         second = await stream.changed()
     assert first["featureValues"][0]["value"] == format_moment(moment(NOW_MS))
