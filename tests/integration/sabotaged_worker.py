@@ -24,7 +24,7 @@ from schemas.receipts import Position
 from storage import CassandraUserStore, StateRow, TimelineRow
 from streams.lane import Lane
 
-_WRITE_SECONDS = 0.7  # longer than the interval between two commits
+_WRITE_SECONDS = 2.0  # several times the interval between two commits
 
 
 def slow_store() -> None:
