@@ -114,8 +114,8 @@ class Folder:
     def _add_to_cells(self, cells: tuple[Cells, ...], plan: _Plan, event: Event, append_ms: int) -> None:
         _, counts, first_cell, sums, *_ = plan
         time_ms = event.event_time
-        for slot, hop_ms, longest_ms in LAYERS:
-            layer_cells = cells[slot]
+        for layer, hop_ms, longest_ms in LAYERS:
+            layer_cells = cells[layer]
             index = time_ms // hop_ms
             if index in layer_cells:
                 cell = layer_cells[index]

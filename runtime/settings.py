@@ -59,13 +59,16 @@ class WorkerSettings(Section):
     port: int = Field(8081, description="Port for health and metrics; 0 picks a free one.")
     flush_records: int = Field(2000, ge=1, le=2000, description="Most records a lane folds before it writes.")
     pending_records: int = Field(20_000, ge=2000, description="Most records waiting in all lanes before reading stops.")
+    pending_mib: int = Field(64, ge=1, description="Most MiB of records waiting in all lanes before reading stops.")
     cache_mib: int = Field(
         64,
         ge=1,
         description="MiB of packed user states kept by a worker; unpacked they take about 8 times that.",
     )
     session_timeout_ms: int = Field(10_000, ge=1000, description="After this long without heartbeat others take over.")
-    dead_letter_run: int = Field(1000, ge=10, description="This many dead letters in a row stop the worker.")
+    dead_letter_excess: int = Field(
+        1000, ge=10, description="This many more dead letters than good records stop the worker."
+    )
 
 
 class FeatureSettings(Section):
