@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from cli import worker
 from features.duplicates import DuplicateWindow
-from runtime.settings import Settings
+from runtime.settings import load_settings
 from schemas.receipts import Position
 from storage import CassandraUserStore, StateRow, TimelineRow
 from streams.lane import Lane
@@ -73,4 +73,4 @@ SABOTAGE = {
 
 if __name__ == "__main__":
     SABOTAGE[sys.argv[1]]()
-    sys.exit(worker.run(Settings()))
+    sys.exit(worker.run(load_settings()))
