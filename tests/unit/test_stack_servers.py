@@ -85,7 +85,7 @@ def test_cassandra_acknowledges_only_what_is_on_the_disk(tmp_path: Path) -> None
     assert settings["commitlog_sync"] == "batch"
     assert settings["native_transport_port"] == 23456
     assert settings["rpc_address"] == settings["listen_address"] == "127.0.0.1"
-    assert dict(zip(spec.ports, spec.port_settings, strict=True))[23456] == "cassandra_port"
+    assert dict(zip(spec.ports, spec.port_settings, strict=True))[23456] == "HEADRACE_STACK__CASSANDRA_PORT"
 
 
 def test_a_cluster_id_is_never_taken_for_an_option() -> None:
