@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -117,7 +117,7 @@ class PartitionFold:
                     metrics.RECORDS.labels(outcome=_METRIC_OUTCOME[outcome]).inc(count)
                 return batch
 
-    async def _load(self, user_ids: Iterable[str]) -> None:
+    async def _load(self, user_ids: Collection[str]) -> None:
         """Read the states that are not held yet, all at once."""
         missing = [user_id for user_id in user_ids if user_id not in self._states]
         metrics.STATE_CACHE.labels(result="hit").inc(len(user_ids) - len(missing))

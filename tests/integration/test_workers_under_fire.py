@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+from contextlib import closing
 
 import pytest
 
 from loadgen.traffic import Shape
+from storage.migrate import Migrator
 from tests.conftest import free_ports
-from tests.integration.world import CommitWatch, Traffic, World
+from tests.integration.world import CommitWatch, Traffic, World, until
 
 FIRE = Shape(events=20_000, rate=1_500, seed=11, duplicated=0.10)
 SMALL_FIRE = Shape(events=3_000, rate=800, seed=12, duplicated=0.10)
@@ -55,6 +58,23 @@ async def test_a_worker_that_joins_and_leaves_under_traffic_changes_nothing(worl
         books = await traffic.finished()
         assert await world.mismatches(books) == []
     assert commits.violations == []
+
+
+async def test_a_worker_ends_when_the_events_topic_is_made_anew(world: World) -> None:
+    await world.start(world.worker)
+
+    def begin_epoch() -> None:
+        with closing(Migrator(world.system.settings.cassandra)) as migrator, migrator.in_turn():
+            migrator.start_epoch()
+
+    async def gone() -> bool:
+        return world.system.stack.keeper.running(world.worker.name) is None
+
+    await asyncio.to_thread(begin_epoch)
+    await until(gone, 60, "the worker's end")
+    log = world.system.stack.keeper.log_path(world.worker.name).read_text()
+    assert "EventsTopicRemade" in log
+    assert "start the worker again" in log
 
 
 async def under_small_fire(world: World, sabotage: str) -> tuple[list[str], CommitWatch]:
