@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,6 +46,19 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60, w
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(f"{what} did not come true within {seconds} s") from None
+
+
+def view(user_id: str) -> dict[str, Any]:
+    """An event of this moment, as the books keep it."""
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    return {
+        "eventId": str(uuid.uuid4()),
+        "type": "view_item",
+        "userId": user_id,
+        "itemId": "sku-1",
+        "category": "books",
+        "eventTime": now_ms,
+    }
 
 
 @dataclass
