@@ -18,7 +18,7 @@ _SWITCH_SECONDS = 0.0005
 # Little of what we make is cyclic, and a full collection looks at every state that a worker holds: with Python's
 # thresholds they were the slowest hundredth of all reads (freshness p99 70 to 110 ms, 32 to 39 ms with these).
 _GC_THRESHOLDS = (20_000, 50, 100)
-_GRACEFUL_SECONDS = 15  # longer than any request may take (see graphql_api.app)
+_GRACEFUL_SECONDS = 15  # longer than the longest request: the longest wait for a receipt, and a margin
 
 
 class HttpServer(uvicorn.Server):

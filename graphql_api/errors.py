@@ -112,6 +112,8 @@ def _judge(error: GraphQLError, before_execution: bool) -> tuple[ErrorCode, str]
         return "TIMEOUT", "the request was not done in time; try again"
     if isinstance(cause, RecursionError):
         return "BAD_USER_INPUT", "the request is nested too deeply"
+    if isinstance(cause, ValueError) and "integer string conversion" in str(cause):  # Python's limit of 4 300 digits
+        return "BAD_USER_INPUT", "a number in the request is too long"
     if isinstance(error, GraphQLSyntaxError):
         return "GRAPHQL_PARSE_FAILED", error.message
     if cause is not None and not isinstance(cause, GraphQLError):

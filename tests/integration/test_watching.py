@@ -18,8 +18,7 @@ import pytest
 from cli.system import ROOT, Service
 from runtime.settings import as_environment
 from tests.conftest import free_ports
-from tests.integration.test_outages import view
-from tests.integration.world import World, until
+from tests.integration.world import World, until, view
 
 WATCH = """subscription($id: ID!, $names: [String!], $after: String) {
     featuresChanged(userId: $id, names: $names, after: $after) { token featureValues { name value } } }"""
