@@ -16,9 +16,9 @@ import strawberry
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
@@ -96,11 +96,17 @@ class GraphQLView(GraphQL[RequestContext, None]):
             log_failure(error, trace_id)
             failure = RequestRefused(500, "internal error; the traceId leads to its log line", code="INTERNAL")
             response = refusal(failure, trace_id, _media_type(request))
-        await response(scope, receive, send)
+        try:
+            await response(scope, receive, send)
+        finally:
+            if isinstance(response, _Stream):
+                await response.close()
 
     async def _converse(self, socket: WebSocket, trace_id: str) -> None:
         try:
             await self.run(socket)
+        except WebSocketDisconnect:
+            return
         except Exception as error:
             log_failure(error, trace_id)
             await close_socket(socket, _INTERNAL_ERROR, f"internal error; traceId {trace_id}")
@@ -214,14 +220,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
         sub_response: Response,
         headers: Mapping[str, str],
     ) -> Response:
-        return await super().create_streaming_response(request, lambda: self._cut(stream()), sub_response, headers)
-
-    async def _cut(self, chunks: AsyncIterator[str]) -> AsyncGenerator[str, None]:
-        """A stream that ends because we stop must not look complete: then clients connect again."""
-        async for chunk in chunks:
-            if chunk == _COMPLETE and self._hub.ended:
-                return
-            yield chunk
+        return _Stream(stream(), self._hub, headers={**sub_response.headers, **headers})
 
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
@@ -231,6 +230,26 @@ class GraphQLView(GraphQL[RequestContext, None]):
         response = Response(orjson.dumps(response_data), status_code=400 if refused else 200, media_type=media_type)
         MutableHeaders(raw=response.raw_headers)[TRACE_HEADER] = sub_response.headers[TRACE_HEADER]
         return response
+
+
+class _Stream(StreamingResponse):
+    """Server-sent events, of which those that end because we stop do not look complete: then clients connect again."""
+
+    def __init__(self, chunks: AsyncIterator[str], hub: Hub, headers: Mapping[str, str]) -> None:
+        self._chunks = chunks
+        self._hub = hub
+        super().__init__(self._cut(), headers=headers)
+
+    async def _cut(self) -> AsyncIterator[str]:
+        async for chunk in self._chunks:
+            if chunk == _COMPLETE and self._hub.ended:
+                return
+            yield chunk
+
+    async def close(self) -> None:
+        """Let go of the subscription, wherever the client has left it."""
+        if isinstance(self._chunks, AsyncGenerator):
+            await self._chunks.aclose()
 
 
 _COMPLETE: Final = SSETransport().encode_complete()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -122,6 +123,20 @@ async def test_a_client_that_leaves_is_forgotten(world: World) -> None:
         await stream.changed()
         await client.changed()
     await asyncio.wait_for(world.feed.idle.wait(), 10)
+
+
+async def test_a_client_that_leaves_without_reading_is_forgotten(world: World) -> None:
+    gc.disable()  # what is left to a collection may take minutes
+    try:
+        async with events(world.app, WATCH, {"id": "ann", "names": VIEWS}) as stream:
+            await stream.changed()
+            stream.reading.clear()
+            for number in range(1, 6):
+                await world.change("ann", number)
+                await idle()
+        await asyncio.wait_for(world.feed.idle.wait(), 10)
+    finally:
+        gc.enable()
 
 
 async def test_when_the_api_stops_streams_are_cut_and_not_completed_so_that_clients_come_again(world: World) -> None:
