@@ -109,6 +109,11 @@ async def test_a_change_is_seen_over_both_protocols_at_every_api(world: World, a
         for service in (world.api, second):
             assert await world.metric(service, "headrace_watchers") == 1
 
+    async def forgotten() -> bool:
+        return [await world.metric(service, "headrace_watchers") for service in (world.api, second)] == [0, 0]
+
+    await until(forgotten, 60, "nobody who watches")
+
 
 async def test_behind_a_token_nothing_is_missed_across_a_restart_of_the_api(world: World, ann: str) -> None:
     second = other_api()
