@@ -32,8 +32,10 @@ from graphql_api.context import RequestContext
 from graphql_api.ingest import Ingest, Judged, Outcome
 from graphql_api.reads import Reads, UserRow
 from graphql_api.schema import build_schema
+from graphql_api.watch import Hub
 from loadgen.simulation import Simulation
 from runtime.clock import now_ms
+from runtime.memory_change_feed import MemoryChangeFeed
 from runtime.memory_producer import MemoryProducer
 from runtime.settings import Settings
 from schemas.events import Event
@@ -178,7 +180,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
 
     def api(kind: type[Ingest], reads: Reads = reads) -> Api:
         ingest = kind(MemoryProducer(), settings, clock=now_ms, events_epoch=lambda: 1)
-        return Api(RequestContext(ingest, reads, "0" * 32))
+        return Api(RequestContext(ingest, reads, Hub(MemoryChangeFeed(), linger_seconds=0), "0" * 32))
 
     judged, unjudged = api(NotSent), api(NotJudged)
     judged.learn(TRACK)

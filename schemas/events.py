@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -63,6 +63,7 @@ MAX_TEXT_CHARS: Final = 1_024
 MAX_DEPTH: Final = 32  # of `properties`; deeper JSON is refused by common decoders sooner or later
 MAX_VALUE: Final = 1e12  # a float still holds the cents of some thousand times as much
 INT32_MAX: Final = 2**31 - 1
+LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999: what Python and GraphQL can show
 
 
 class ClientEvent(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, gc=False):
@@ -83,24 +84,30 @@ class ClientEvent(msgspec.Struct, rename="camel", forbid_unknown_fields=True, om
     undoes: str | None = None
 
 
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
+_Moment = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
+
+
 class Event(msgspec.Struct, rename="camel", frozen=True, gc=False):
     """One event as workers read it from Kafka. Unknown fields are ignored, so that newer writers are readable.
 
     `event_time` (ms since the epoch, UTC) is the time all feature maths is on; `received_at` is the API's clock in ms.
+    The bounds are those of `judge`: other programs may write into the topic, too.
     """
 
     event_id: str
-    type: str
-    user_id: str
-    event_time: int
-    received_at: int
-    item_id: str | None = None
-    category: str | None = None
-    value: float | None = None
-    currency: str | None = None
-    search_term: str | None = None
-    list_id: str | None = None
-    position: int | None = None
+    type: Text
+    user_id: Id
+    event_time: _Moment
+    received_at: _Moment
+    item_id: Id | None = None
+    category: Text | None = None
+    value: Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)] | None = None
+    currency: Text | None = None
+    search_term: Text | None = None
+    list_id: Id | None = None
+    position: Annotated[int, msgspec.Meta(ge=0, le=INT32_MAX)] | None = None
     undoes: str | None = None
 
 
@@ -215,14 +222,11 @@ def decode_record(value: bytes) -> Event:
     """Decode one record of the events topic.
 
     Raises: msgspec.DecodeError (or its child ValidationError), UnicodeDecodeError or RecursionError where the bytes
-    are not an event; ValueError where they are, but its eventId (or what it undoes) is no UUID or an identifier is
-    empty.
+    are not an event; ValueError where they are, but its eventId (or what it undoes) is no UUID.
     """
     event = _record_decoder.decode(value)
     if not UUID_SHAPE.fullmatch(event.event_id):
         raise ValueError("eventId is no UUID")
-    if not event.user_id:
-        raise ValueError("userId is empty")
     if event.type == UNDO and not UUID_SHAPE.fullmatch(event.undoes or ""):
         raise ValueError("undoes is no UUID")
     return event

@@ -19,21 +19,19 @@ from schemas.events import (
     MAX_AHEAD_MS,
     MAX_DEPTH,
     MAX_EVENT_BYTES,
-    MAX_ID_CHARS,
-    MAX_TEXT_CHARS,
     MAX_VALUE,
     ONE_MS,
     AcceptedEvent,
     ClientEvent,
     EventType,
+    Id,
     Rejection,
+    Text,
     depth_exceeds,
     encode_event,
     judge,
 )
 
-_Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS)]
-_Text = Annotated[str, Meta(max_length=MAX_TEXT_CHARS)]
 _Ours = Annotated[int, Meta(ge=1, le=0)]  # no number of a client's decodes as one
 _MomentWithOffset = Annotated[datetime, Meta(tz=True)]
 
@@ -46,14 +44,14 @@ class FitEvent(ClientEvent, gc=False):
 
     event_id: str
     type: EventType
-    user_id: _Id
+    user_id: Id
     occurred_at: _MomentWithOffset
-    item_id: _Id | None = None
-    category: _Text | None = None
+    item_id: Id | None = None
+    category: Text | None = None
     value: Annotated[float, Meta(ge=-MAX_VALUE, le=MAX_VALUE)] | None = None
-    currency: _Text | None = None
-    search_term: _Text | None = None
-    list_id: _Id | None = None
+    currency: Text | None = None
+    search_term: Text | None = None
+    list_id: Id | None = None
     position: Annotated[int, Meta(ge=0, le=INT32_MAX)] | None = None
     properties: Any = None
     undoes: None = None

@@ -21,6 +21,8 @@ from graphql_api.context import RequestContext
 from graphql_api.ingest import Ingest, Judged, Outcome
 from graphql_api.reads import Reads
 from graphql_api.schema import build_schema
+from graphql_api.watch import Hub
+from runtime.memory_change_feed import MemoryChangeFeed
 from runtime.memory_producer import MemoryProducer
 from runtime.producer import SendFailed
 from runtime.settings import Settings
@@ -58,6 +60,7 @@ async def post(world: World, **request: Any) -> Answer:
     'mutation { trackEvents(input: {events: []}) { acceptedCount } }',
     'mutation($e: EventInput!) { trackEvents(input: {events: [$e]}) { acceptedCount } }',
     "{ __schema { queryType { name } } }",
+    'subscription { featuresChanged(userId: "a") { token } }',
 ])  # fmt: skip
 def test_what_plans_do_not_know_is_not_compiled(text: str) -> None:
     with pytest.raises(NotCompiled):
@@ -99,6 +102,15 @@ async def test_a_text_is_compiled_once_it_was_answered_twice() -> None:
     with answered("compiled"):
         third = await post(world, query=USER, variables={"id": "ann"})
     assert first.body == second.body == third.body == b'{"data":{"user":{"id":"ann"}}}'
+
+
+async def test_a_request_for_a_stream_is_left_to_strawberry() -> None:
+    pair = Pair(NOW_MS)
+    await pair.learn(USER)
+    body = json.dumps({"query": USER, "variables": {"id": "ann"}}).encode()
+    with answered("compiled", times=0):
+        answer = await pair.same(body, {"accept": "text/event-stream"})
+    assert answer.headers["content-type"].startswith("text/event-stream")
 
 
 async def test_an_odd_request_is_replayed() -> None:
@@ -226,7 +238,9 @@ async def test_a_failure_after_sending_is_an_error_and_no_replay() -> None:
     ingest = LosesTheOutcome(MemoryProducer(), settings, clock=lambda: NOW_MS, events_epoch=lambda: 1)
     reads = Reads(MemoryUserStore(), CATALOGUE, settings, clock=lambda: NOW_MS)
     body = json.dumps({"query": TRACK, "variables": {"input": {"events": [event()]}}}).encode()
-    result = await operations.execute(body, RequestContext(ingest, reads, "trace"))
+    result = await operations.execute(
+        body, RequestContext(ingest, reads, Hub(MemoryChangeFeed(), linger_seconds=0), "trace")
+    )
     assert result is not None
     assert result.errors is not None
     assert [str(error.original_error) for error in result.errors] == ["bug"]
