@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -38,13 +37,12 @@ from graphql_api.context import RequestContext
 from graphql_api.errors import TRACE_HEADER, RequestRefused, log_failure, masked, refusal
 from graphql_api.graphiql import graphiql_page
 from graphql_api.ingest import Ingest
+from graphql_api.media_types import GRAPHQL_TYPE, JSON_TYPE, is_json, preferred
 from graphql_api.reads import Reads
 from graphql_api.sockets import Socket, TransportWSHandler, close_socket
 from graphql_api.watch import Hub
 from runtime import metrics
 
-JSON_TYPE: Final = "application/json"
-GRAPHQL_TYPE: Final = "application/graphql-response+json"
 _TRACE_ID: Final = "headrace.trace_id"  # key in the ASGI scope
 _INIT_SECONDS: Final = 10  # a socket that says nothing is closed; the reference client speaks at once
 _INTERNAL_ERROR: Final = 1011  # registered close code
@@ -126,7 +124,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
 
     async def _compiled(self, request: Request) -> Response | None:
         """The answer, if the request's text is known and nothing about it is unusual."""
-        if request.method != "POST" or not _is_json(request.headers.get("content-type", "")):
+        if request.method != "POST" or not is_json(request.headers.get("content-type", "")):
             return None
         if self._get_stream_transport_from_headers({"accept": request.headers.get("accept", "")}):
             return None
@@ -166,7 +164,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
         if request.method == "GET":
             data = self._query_parameters(request.query_params)
         else:
-            if not _is_json(request.content_type or ""):
+            if not is_json(request.content_type or ""):
                 reason = f"the Content-Type must be {JSON_TYPE}, in UTF-8"
                 raise RequestRefused(415, reason, headers={"Accept": JSON_TYPE})
             data = _decode(await request.get_body(), "the request body")
@@ -320,36 +318,9 @@ def _decode(text: str | bytes, what: str) -> object:
         raise RequestRefused(400, f"{what} is not JSON in UTF-8: {error}", code="GRAPHQL_PARSE_FAILED") from error
 
 
-@lru_cache(maxsize=256)  # clients send one of a few
-def _is_json(content_type: str) -> bool:
-    """Exactly one media type: browsers ask before they send it across origins."""
-    media_type, _, parameters = content_type.lower().partition(";")
-    charset = parameters.strip().removeprefix("charset=").strip('"')
-    return media_type.strip() == JSON_TYPE and charset in ("", "utf-8")
-
-
 def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
 def _media_type(request: Request | WebSocket) -> str:
-    return _preferred(request.headers.get("accept", ""))
-
-
-@lru_cache(maxsize=256)  # clients send one of a few
-def _preferred(accept: str) -> str:
-    """The one of our two media types that `Accept` prefers; application/json where it names neither."""
-    chosen, best = JSON_TYPE, 0.0
-    for entry in accept.lower().split(","):
-        media_type, *parameters = (part.strip() for part in entry.split(";"))
-        quality = next((_quality(part[2:]) for part in parameters if part.startswith("q=")), 1.0)
-        if media_type in (JSON_TYPE, GRAPHQL_TYPE) and quality > best:
-            chosen, best = media_type, quality
-    return f"{chosen}; charset=utf-8"
-
-
-def _quality(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
+    return preferred(request.headers.get("accept", ""))
