@@ -7,10 +7,9 @@ https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 import strawberry
@@ -43,6 +42,7 @@ from graphql_api.sockets import Socket, TransportWSHandler, close_socket
 from graphql_api.watch import Hub
 from runtime import metrics
 
+T = TypeVar("T")
 _TRACE_ID: Final = "headrace.trace_id"  # key in the ASGI scope
 _INIT_SECONDS: Final = 10  # a socket that says nothing is closed; the reference client speaks at once
 _INTERNAL_ERROR: Final = 1011  # registered close code
@@ -131,18 +131,16 @@ class GraphQLView(GraphQL[RequestContext, None]):
         body = await request.body()
         trace_id = request.scope[_TRACE_ID]
         context = RequestContext(self._ingest, self._reads, self._hub, trace_id)
-        async with self._deadline():
-            result = await self._operations.execute(body, context)
+        result = await self._in_time(self._operations.execute(body, context))
         if result is None:
             return None
         data = await self.process_result(request, _with_masked_errors(result, trace_id))
         return _response(data, _media_type(request), trace_id)
 
-    @asynccontextmanager
-    async def _deadline(self) -> AsyncIterator[None]:
+    async def _in_time(self, answer: Awaitable[T]) -> T:
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                yield
+                return await answer
         except TimeoutError as error:
             raise RequestRefused(504, "the request was not done in time; try again", code="TIMEOUT") from error
 
@@ -213,15 +211,14 @@ class GraphQLView(GraphQL[RequestContext, None]):
         request_data: GraphQLRequestData,
     ) -> ExecutionResult:
         try:
-            async with self._deadline():
-                result = await self.schema.execute(
-                    request_data.query,
-                    variable_values=request_data.variables,
-                    context_value=context,
-                    operation_name=request_data.operation_name,
-                    allowed_operation_types=OperationType.from_http(request_adapter.method)
-                    - {OperationType.SUBSCRIPTION},
-                )
+            execution = self.schema.execute(
+                request_data.query,
+                variable_values=request_data.variables,
+                context_value=context,
+                operation_name=request_data.operation_name,
+                allowed_operation_types=OperationType.from_http(request_adapter.method) - {OperationType.SUBSCRIPTION},
+            )
+            result = await self._in_time(execution)
         except MissingQueryError as error:
             raise RequestRefused(400, "`query` is missing") from error
         except CannotGetOperationTypeError as error:
