@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 import msgspec
 from graphql import (
     FieldNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLObjectType,
     GraphQLSchema,
@@ -24,7 +25,7 @@ from graphql_api.compiled.errors import NotCompiled, Replay
 from graphql_api.compiled.inputs import Inputs, Variables, struct_type
 from graphql_api.compiled.mutations import EVENT_TYPES, Track
 from graphql_api.compiled.reads import ReadUser, ReadUsers, Users
-from graphql_api.compiled.replies import plain_fields
+from graphql_api.compiled.selections import collected, merged
 from graphql_api.context import RequestContext
 
 Run = Callable[[Any, RequestContext], Awaitable[object]]
@@ -79,12 +80,14 @@ class Plan:
 def compile_text(text: str, schema: GraphQLSchema, catalogue: Catalogue) -> Plan:
     """The plan of a text that is valid. Raises NotCompiled."""
     definitions = parse(text).definitions
-    operation = definitions[0]
-    if len(definitions) > 1 or not isinstance(operation, OperationDefinitionNode) or operation.directives:
-        raise NotCompiled("not one operation alone")
-    ((key, field), *others) = plain_fields(operation.selection_set)
-    if others:
+    fragments = {each.name.value: each for each in definitions if isinstance(each, FragmentDefinitionNode)}
+    operation, *others = [each for each in definitions if isinstance(each, OperationDefinitionNode)]
+    if others or operation.directives or any(fragment.directives for fragment in fragments.values()):
+        raise NotCompiled("several operations, or a directive")
+    ((key, nodes), *more) = collected(operation.selection_set.selections, fragments).items()
+    if more or len(nodes) > 1:
         raise NotCompiled("several root fields")
+    field = merged(nodes, fragments)
     root = schema.get_root_type(operation.operation)
     name = field.name.value
     if root is None or name not in root.fields or name not in _COMPILED[operation.operation]:

@@ -15,7 +15,8 @@ from features.catalogue import Catalogue, Feature, FeatureKind
 from features.derive import DerivedFeature, derive_each
 from graphql_api.compiled.errors import NotCompiled, Replay
 from graphql_api.compiled.inputs import Read, Variables
-from graphql_api.compiled.replies import Get, Nested, Shape, plain_fields, template
+from graphql_api.compiled.replies import Get, Nested, Shape, template
+from graphql_api.compiled.selections import plain_fields
 from graphql_api.context import RequestContext
 from graphql_api.feature_types import FEATURE_TYPES, json_value
 from graphql_api.reads import UserRow

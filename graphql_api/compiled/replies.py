@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from graphql import FieldNode, SelectionSetNode
 
 from graphql_api.compiled.errors import NotCompiled
+from graphql_api.compiled.selections import plain_fields
 
 Get = Callable[[Any], object]
 """Reads a field's value, as JSON shows it, from what the object is made of."""
@@ -51,16 +52,3 @@ def _list(node: FieldNode, field: Nested) -> Get:
         return None if items is None else [render(item) for item in items]
 
     return part
-
-
-def plain_fields(selection: SelectionSetNode | None) -> Iterator[tuple[str, FieldNode]]:
-    """The fields of a selection by their names in the reply. Raises NotCompiled for anything but plain fields."""
-    seen = set()
-    for node in selection.selections if selection else ():
-        if not isinstance(node, FieldNode) or node.directives:
-            raise NotCompiled(type(node).__name__)
-        key = node.alias.value if node.alias else node.name.value
-        if key in seen:
-            raise NotCompiled("a field that is selected twice")
-        seen.add(key)
-        yield key, node

@@ -26,6 +26,12 @@ USER = """query User($id: ID!, $at: DateTime, $names: [String!] = null, $ms: Int
             recentItems { value } lastSeenAt { value lastEventAt } cartRate7d { value reason approximate } }
         values: featureValues(names: $names) { name value window lateEvents duplicateEvents countsFrom } } }"""
 USERS = "query Users($ids: [ID!]!) { users(ids: $ids) { id features { viewCount7d { value __typename } } } }"
+PIECES = """query Pieces($ids: [ID!]!) { ...Root }
+fragment Root on Query { users(ids: $ids) { ...A __typename ...B ...A } }
+fragment A on User { __typename features { viewCount7d { value } ... { revenue7d { ...F } } } }
+fragment B on User { id features { viewCount7d { version value ...I } __typename } ... on User { fresh ...A } }
+fragment I on IntFeature { asOf }
+fragment F on FloatFeature { value ... on FloatFeature { reason value } }"""
 CONSTANT = '{ user(id: "ann", deadlineMs: null) { features(at: "2026-03-01T12:00:00+01:00") { revenue7d { value } } } }'
 
 
@@ -51,7 +57,7 @@ async def writes() -> Pair:
 async def reads() -> Pair:
     pair = Pair(NOW_MS)
     await pair.seed()
-    await pair.learn(USER, USERS, CONSTANT, _FEATURES)
+    await pair.learn(USER, USERS, PIECES, CONSTANT, _FEATURES)
     return pair
 
 
@@ -143,13 +149,19 @@ async def test_repeated_keys_and_what_is_skipped_change_nothing(writes: Pair, bo
             "other": ODD_VALUES,
         },
     ),
-    st.sampled_from([USER, USERS, CONSTANT, _FEATURES]),
+    st.sampled_from([USER, USERS, PIECES, CONSTANT, _FEATURES]),
 )
 @example({"id": "ann", "at": MOMENTS[4]}, USER)
 @example({"ids": ["ann", "nobody", "ann"]}, USERS)
+@example({"ids": ["ann", "nobody", "ann"]}, PIECES)
 @example({"ids": ["ann"] * 101}, USERS)
 async def test_reads_are_answered_as_by_strawberry(reads: Pair, variables: dict[str, Any], query: str) -> None:
     await reads.same(json.dumps({"query": query, "variables": variables}).encode())
+
+
+async def test_fragments_are_compiled(reads: Pair) -> None:
+    with answered("compiled"):
+        await reads.same(json.dumps({"query": PIECES, "variables": {"ids": ["ann"]}}).encode())
 
 
 PROVENANCE = [
@@ -160,11 +172,11 @@ PROVENANCE = [
 
 @st.composite
 def selections(draw: st.DrawFn) -> str:
-    """Queries of a user with any features and any of their fields."""
+    """Queries of a user with any features and any of their fields, some in fragments, some more than once."""
 
-    def fields(of: list[str]) -> str:
+    def fields(of: list[str], aliased: bool = False) -> str:
         chosen = draw(st.lists(st.sampled_from([*of, "__typename"]), min_size=1, max_size=4, unique=True))
-        return " ".join(f"a{place}: {name}" if place % 3 == 2 else name for place, name in enumerate(chosen))
+        return " ".join(f"last: {name}" if aliased and name == chosen[-1] else name for name in chosen)
 
     def feature(name: str) -> str:
         kind = next(feature.kind for feature in CATALOGUE.features if feature.name == name)
@@ -172,10 +184,16 @@ def selections(draw: st.DrawFn) -> str:
         return f"{name} {{ {fields([*PROVENANCE, value])} }}"
 
     known = st.sampled_from([feature.name for feature in CATALOGUE.features])
-    names = draw(st.lists(known, min_size=1, max_size=10, unique=True))  # more might have too many aliases
-    listed = f"featureValues {{ {fields([*PROVENANCE, 'name', 'value'])} }}"
+    names = draw(st.lists(known, min_size=1, max_size=8, unique=True))
+    listed = f"featureValues {{ {fields([*PROVENANCE, 'name', 'value'], aliased=True)} }}"
     parts = ["id", "fresh", listed, f"features {{ {' '.join(map(feature, names))} }}"]
-    return f'{{ user(id: "ann") {{ {" ".join(draw(st.lists(st.sampled_from(parts), min_size=1, unique=True)))} }} }}'
+    fragments = " ".join(f"fragment F{place} on User {{ {part} }}" for place, part in enumerate(parts))
+    wraps = ["{part}", "... {{ {part} }}", "... on User {{ {part} ...F{place} }}", "...F{place}"]
+    chosen = draw(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(wraps)), min_size=1, max_size=5))
+    selected = [wrap.format(part=parts[place], place=place) for place, wrap in chosen]
+    unused = [place for place in range(4) if not any(f"...F{place}" in text for text in selected)]
+    selected += [f"...F{place}" for place in unused]
+    return f'{{ user(id: "ann") {{ {" ".join(selected)} }} }} {fragments}'
 
 
 @PROPERTY
