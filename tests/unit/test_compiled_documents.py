@@ -68,6 +68,11 @@ def test_what_plans_do_not_know_is_not_compiled(text: str) -> None:
         compile_text(text, GRAPHQL, CATALOGUE)
 
 
+def test_fragments_that_double_at_each_step_are_spread_once() -> None:
+    steps = " ".join(f"fragment F{step} on User {{ ...F{step + 1} ...F{step + 1} }}" for step in range(60))
+    compile_text(f'{{ user(id: "a") {{ ...F0 }} }} {steps} fragment F60 on User {{ id }}', GRAPHQL, CATALOGUE)
+
+
 @pytest.mark.parametrize("own", [FitEvent, CoercedEvent])
 def test_the_types_of_events_are_those_of_the_input_type(own: type[msgspec.Struct]) -> None:
     declared = GRAPHQL.get_type("EventInput")
