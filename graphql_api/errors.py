@@ -2,6 +2,7 @@
 
 ApiError
 ├── BadUserInput      the caller's arguments
+├── Overloaded        more events wait for Kafka than may: says when to try again
 └── RequestRefused    the HTTP request itself: method, media type, size, syntax; carries the HTTP status
 """
 
@@ -22,6 +23,7 @@ ErrorCode = Literal[
     "BAD_USER_INPUT",
     "GRAPHQL_PARSE_FAILED",
     "GRAPHQL_VALIDATION_FAILED",
+    "OVERLOADED",
     "TIMEOUT",
     "UPSTREAM_UNAVAILABLE",
     "INTERNAL",
@@ -42,6 +44,17 @@ class BadUserInput(ApiError):
     """An argument that the caller must change."""
 
     code = "BAD_USER_INPUT"
+
+
+class Overloaded(ApiError):
+    """Nothing of the request was taken; the same request is welcome after `retry_after_ms`."""
+
+    code = "OVERLOADED"
+    retriable = True
+
+    def __init__(self, retry_after_ms: int) -> None:
+        super().__init__(f"too many events are on their way to Kafka; try again in {retry_after_ms} ms")
+        self.retry_after_ms = retry_after_ms
 
 
 class RequestRefused(ApiError):
@@ -78,6 +91,8 @@ def present(errors: Sequence[GraphQLError], *, before_execution: bool, trace_id:
         extensions: dict[str, object] = {"code": code, "traceId": trace_id}
         if input_path := _input_path(error.message):
             extensions["path"] = input_path
+        if isinstance(error.original_error, Overloaded):
+            extensions["retryAfterMs"] = error.original_error.retry_after_ms
         entry: dict[str, object] = {"message": message, "extensions": extensions}
         if error.locations:
             entry["locations"] = [location.formatted for location in error.locations]

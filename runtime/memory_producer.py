@@ -5,11 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from aiokafka.partitioner import murmur2
-
-from runtime.producer import MAX_RECORD_BYTES, Headers, ProducerStopped, RecordTooLarge
+from runtime.delivery import (
+    MAX_RECORD_BYTES,
+    Acknowledgement,
+    Headers,
+    KeyedRecord,
+    Overloaded,
+    Portion,
+    ProducerStopped,
+    RecordTooLarge,
+)
+from runtime.group_commit import key_hash, record_bytes
+from runtime.room import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +37,14 @@ class MemoryRecord:
 
 
 class MemoryProducer:
-    """Producer over lists. While `stalled` is true it behaves like a Kafka that is away: `send` waits."""
+    """Producer over lists. While `stalled` is true it behaves like a Kafka that is away: sending waits."""
 
-    def __init__(self, *, partitions: int = 12) -> None:
+    def __init__(
+        self, *, partitions: int = 12, in_flight_records: int = 20_000, in_flight_bytes: int = 32 << 20
+    ) -> None:
         self._partitions = partitions
+        self._room = Room(in_flight_records, in_flight_bytes)
+        self._sending: set[asyncio.Task[Acknowledgement]] = set()
         self._keyless = 0
         self._running = asyncio.Event()
         self._running.set()
@@ -79,6 +94,28 @@ class MemoryProducer:
         log.append(record)
         return record
 
+    async def send_many(self, topic: str, records: Sequence[KeyedRecord]) -> list[Portion]:
+        """See Producer.send_many. Each record is a portion of its own, by way of `send`."""
+        sizes = [record_bytes(key, value) for key, value in records]
+        if not self._room.try_take(len(records), sum(sizes)):
+            raise Overloaded(retry_after_ms=200)
+        portions = []
+        for index, ((key, value), size) in enumerate(zip(records, sizes, strict=True)):
+            task = asyncio.create_task(self._send(topic, key, value))
+            self._sending.add(task)
+            task.add_done_callback(partial(self._sent, size))
+            portions.append(Portion([index], 0, task))
+        return portions
+
+    async def _send(self, topic: str, key: bytes | None, value: bytes | None) -> Acknowledgement:
+        return await self.send(topic, key, value)
+
+    def _sent(self, size_bytes: int, task: asyncio.Task[Acknowledgement]) -> None:
+        self._sending.discard(task)
+        self._room.give_back(1, size_bytes)
+        if not task.cancelled():
+            task.exception()  # marks it as seen
+
     def of(self, topic: str) -> list[MemoryRecord]:
         """All records of a topic, partition by partition."""
         return [record for partition in range(self._partitions) for record in self.records[topic, partition]]
@@ -87,4 +124,4 @@ class MemoryProducer:
         if key is None:
             self._keyless += 1
             return self._keyless % self._partitions
-        return int((murmur2(key) & 0x7FFFFFFF) % self._partitions)
+        return key_hash(key) % self._partitions

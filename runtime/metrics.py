@@ -12,7 +12,8 @@ _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0
 
 # --- API
 
-# Events by verdict: accepted (acknowledged by Kafka), rejected (the client's fault), retry (unknown outcome).
+# Events by verdict: accepted (acknowledged by Kafka), rejected (the client's fault), retry (unknown outcome),
+# overloaded (their request was refused as a whole).
 EVENTS: Final = Counter("headrace_events", "Events by verdict of the API", ["verdict"], registry=REGISTRY)
 # From the first byte of the body to the last byte of the answer.
 REQUEST_SECONDS: Final = Histogram(

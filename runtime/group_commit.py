@@ -1,0 +1,292 @@
+"""Group commit: one open batch per partition, shared by all requests, so that many of them wait for one answer.
+
+A partition has one flush under way at a time. What comes meanwhile gathers in the next one, which leaves as soon as
+the answer is there; a partition that was idle lingers a moment, so that concurrent requests find each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain
+from typing import Any, Final, Protocol
+
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.partitioner import murmur2
+
+from runtime.delivery import (
+    Acknowledgement,
+    Headers,
+    KeyedRecord,
+    Place,
+    Portion,
+    ProducerError,
+    RecordTooLarge,
+    SendFailed,
+)
+from runtime.room import Room
+
+BATCH_BYTES: Final = 256 << 10
+_RETRY_SECONDS: Final = 0.1
+# murmur2 in Python takes 2.4 us for a user id, half of what an event may cost here. 65 536 keys take some 10 MB.
+_CACHED_KEYS: Final = 1 << 16
+# What the batch and our own objects add to a record's key, value and headers.
+_RECORD_OVERHEAD_BYTES: Final = 32
+_NO_HEADERS: Final[list[tuple[str, bytes]]] = []
+
+
+@lru_cache(_CACHED_KEYS)
+def key_hash(key: bytes) -> int:
+    """What every Kafka client's default partitioner takes modulo the number of partitions."""
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
+def record_bytes(key: bytes | None, value: bytes | None, headers: Headers = ()) -> int:
+    """The room that a record takes."""
+    size = _RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
+    return size + sum(len(name) + len(content) for name, content in headers) if headers else size
+
+
+class BatchSender(Protocol):
+    """The part of AIOKafkaProducer that is needed here."""
+
+    def create_batch(self) -> Any: ...
+
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[Any]: ...
+
+
+@dataclass(slots=True, eq=False)
+class Flush:
+    """Records of one partition that are sent and acknowledged together. `flushed` as in Portion."""
+
+    builder: Any
+    flushed: asyncio.Future[Acknowledgement]
+    count: int = 0
+    size_bytes: int = 0
+    task: asyncio.Task[None] | None = None
+
+    def fail(self, error: ProducerError) -> None:
+        """Tell all who wait; nobody has to."""
+        if not self.flushed.done():
+            self.flushed.set_exception(error)
+            self.flushed.exception()  # marks it as seen
+
+
+@dataclass(slots=True, eq=False)
+class _Partition:
+    """The flushes of one partition: one under way, full ones behind it, and one that takes records."""
+
+    topic: str
+    number: int
+    batch_bytes: int = BATCH_BYTES
+    sending: Flush | None = None
+    full: deque[Flush] = field(default_factory=deque)
+    open: Flush | None = None
+
+    def next(self) -> Flush | None:
+        if self.full:
+            return self.full.popleft()
+        flush, self.open = self.open, None
+        return flush
+
+    def unsent(self) -> list[Flush]:
+        return [*self.full, *([self.open] if self.open else [])]
+
+
+class GroupCommit:
+    """Gathers records and sends them through whichever producer is connected."""
+
+    def __init__(self, room: Room, *, linger_seconds: float, on_error: Callable[[Exception], None]) -> None:
+        self._room = room
+        self._linger_seconds = linger_seconds
+        self._on_error = on_error
+        self._producer: BatchSender | None = None
+        self._partitions: dict[str, list[_Partition]] = {}
+        self._lingering: list[_Partition] = []
+        self._sending = 0
+        self._waiting_since: float | None = None
+
+    def seconds_unanswered(self) -> float:
+        """For how long something has been under way without any answer."""
+        return 0.0 if self._waiting_since is None else time.monotonic() - self._waiting_since
+
+    def resume(self, producer: BatchSender) -> None:
+        """Send through `producer` from now on, first of all what has gathered."""
+        self._producer = producer
+        for partition in self._all():
+            self._send_next(partition)
+
+    def abandon(self, error: SendFailed) -> None:
+        """Fail what is under way, for its producer is given up; what has not been sent waits for the next one."""
+        self._producer = None
+        for partition in self._all():
+            flush, partition.sending = partition.sending, None
+            if flush is not None:
+                assert flush.task is not None
+                flush.task.cancel()
+                self._settle(flush, error)
+        self._sending = 0
+        self._waiting_since = None
+
+    def fail_all(self, error: SendFailed) -> None:
+        """Fail everything, also what has not been sent."""
+        self.abandon(error)
+        for partition in self._all():
+            for flush in partition.unsent():
+                self._settle(flush, error)
+            partition.full.clear()
+            partition.open = None
+
+    async def drain(self, timeout_seconds: float) -> None:
+        """Send without lingering; returns when all is answered or the time is up."""
+        self._linger_over()
+        waiting = [f.flushed for p in self._all() for f in [p.sending, *p.unsent()] if f is not None]
+        if waiting and self._producer is not None:
+            await asyncio.wait(waiting, timeout=timeout_seconds)
+
+    def add(self, topic: str, partitions: int, record: KeyedRecord, headers: Headers) -> tuple[Flush, int]:
+        """Put one record, whose room has been taken, into a flush; that flush, and the record's index in it."""
+        key, value = record
+        partition = self._of(topic, partitions)[_number(key, partitions)]
+        flush = self._append(partition, key, value, list(headers), record_bytes(key, value, headers))
+        return flush, flush.count - 1
+
+    def add_many(self, topic: str, partitions: int, records: Sequence[KeyedRecord]) -> list[Portion]:
+        """Put records, whose room has been taken, into flushes."""
+        own = self._of(topic, partitions)
+        portions: dict[Flush, Portion] = {}
+        for index, (key, value) in enumerate(records):
+            flush = self._append(own[_number(key, partitions)], key, value, _NO_HEADERS, record_bytes(key, value))
+            portion = portions.get(flush)
+            if portion is None:
+                portions[flush] = Portion([index], flush.count - 1, flush.flushed)
+            else:
+                portion.indices.append(index)
+        return list(portions.values())
+
+    def _append(self, partition: _Partition, key: bytes | None, value: bytes | None, headers: Any, size: int) -> Flush:
+        flush = partition.open
+        if flush is None:
+            flush = self._open(partition)
+        elif flush.size_bytes + size > partition.batch_bytes:
+            flush = self._turn_over(partition, flush)
+        if flush.builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            flush = self._turn_over(partition, flush)
+            flush.builder.append(timestamp=None, key=key, value=value, headers=headers)  # the first one always fits
+        flush.count += 1
+        flush.size_bytes += size
+        return flush
+
+    def _turn_over(self, partition: _Partition, full: Flush) -> Flush:
+        """Close a full flush, send it if it is its turn, and open the next one."""
+        partition.full.append(full)
+        partition.open = None
+        self._send_next(partition)
+        return self._open(partition)
+
+    def _open(self, partition: _Partition) -> Flush:
+        loop = asyncio.get_running_loop()
+        assert self._producer is not None, "records are added while a producer is connected"
+        partition.open = flush = Flush(self._producer.create_batch(), loop.create_future())
+        if partition.sending is None:
+            if not self._lingering:
+                loop.call_later(self._linger_seconds, self._linger_over)
+            self._lingering.append(partition)
+        return flush
+
+    def _linger_over(self) -> None:
+        partitions, self._lingering = self._lingering, []
+        for partition in partitions:
+            self._send_next(partition)
+
+    def _send_next(self, partition: _Partition) -> None:
+        if self._producer is None or partition.sending is not None:
+            return
+        flush = partition.next()
+        if flush is None:
+            return
+        flush.builder.close()  # or aiokafka would let it linger
+        partition.sending = flush
+        if self._waiting_since is None:
+            self._waiting_since = time.monotonic()
+        self._sending += 1
+        flush.task = asyncio.create_task(self._send(self._producer, partition, flush))
+
+    async def _send(self, producer: BatchSender, partition: _Partition, flush: Flush) -> None:
+        try:
+            answer = await producer.send_batch(flush.builder, partition.topic, partition=partition.number)
+        except KafkaError as error:
+            self._not_sent(partition, flush, error)
+            return
+        try:
+            first = await answer
+        except KafkaError as error:
+            # aiokafka retries what can be retried; what arrives here leaves its sequence numbers in doubt, even a
+            # record that the topic refuses as too large: the next batch would be out of order.
+            self._answered(partition, flush)
+            self._settle(flush, _failure(partition, flush, error))
+            self._on_error(error)
+            return
+        self._answered(partition, flush)
+        self._settle(flush, _place(first))
+        self._send_next(partition)
+
+    def _not_sent(self, partition: _Partition, flush: Flush, error: KafkaError) -> None:
+        """Keep the order and try again: soon, or with the next producer."""
+        self._answered(partition, flush)
+        partition.full.appendleft(flush)
+        if error.retriable:
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._send_next, partition)
+        else:
+            self._on_error(error)
+
+    def _answered(self, partition: _Partition, flush: Flush) -> None:
+        partition.sending = flush.task = None
+        self._sending -= 1
+        self._waiting_since = time.monotonic() if self._sending else None
+
+    def _settle(self, flush: Flush, outcome: Place | ProducerError) -> None:
+        self._room.give_back(flush.count, flush.size_bytes)
+        if isinstance(outcome, ProducerError):
+            flush.fail(outcome)
+        elif not flush.flushed.done():
+            flush.flushed.set_result(outcome)
+
+    def _of(self, topic: str, partitions: int) -> list[_Partition]:
+        own = self._partitions.setdefault(topic, [])
+        while len(own) < partitions:
+            own.append(_Partition(topic, len(own)))
+        return own
+
+    def _all(self) -> list[_Partition]:
+        return list(chain.from_iterable(self._partitions.values()))
+
+
+def _number(key: bytes | None, partitions: int) -> int:
+    return random.randrange(partitions) if key is None else key_hash(key) % partitions
+
+
+def _place(first: Acknowledgement) -> Place | SendFailed:
+    if first.offset < 0:  # a repetition of what the broker has, but no longer remembers the place of
+        return SendFailed("unknown place: Kafka has the records already")
+    return Place(first.topic, first.partition, first.offset)
+
+
+def _failure(partition: _Partition, flush: Flush, error: KafkaError) -> ProducerError:
+    if not isinstance(error, MessageSizeTooLargeError):
+        return SendFailed(f"unknown outcome: {describe(error)}")
+    if flush.count == 1:
+        return RecordTooLarge(str(error) or "larger than the topic allows")
+    # The topic takes less than we put together. Which record is too large by itself shows when they come again.
+    partition.batch_bytes = flush.size_bytes // 2
+    return SendFailed("refused: the batch was larger than the topic allows")
+
+
+def describe(error: Exception) -> str:
+    """For logs and checks."""
+    return f"{type(error).__name__}: {error}"[:300]
