@@ -32,12 +32,16 @@ from runtime.delivery import (
 from runtime.room import Room
 
 BATCH_BYTES: Final = 256 << 10
+"""The most that aiokafka's builder takes, unless the first record alone is larger."""
 _RETRY_SECONDS: Final = 0.1
 # murmur2 in Python takes 2.4 us for a user id, half of what an event may cost here. 65 536 keys take some 10 MB.
 _CACHED_KEYS: Final = 1 << 16
-# What the batch and our own objects add to a record's key, value and headers.
-_RECORD_OVERHEAD_BYTES: Final = 32
-_NO_HEADERS: Final[list[tuple[str, bytes]]] = []
+# At most: five varints of 5 bytes, the attributes, a timestamp of 10. Sizes must not be too low, or a builder that is
+# full would refuse a record for which there should be room.
+_RECORD_OVERHEAD_BYTES: Final = 40
+_HEADER_OVERHEAD_BYTES: Final = 10
+_BATCH_HEADER_BYTES: Final = 64
+_MISJUDGED: Final = "the builder is full before its time: the sizes of records are reckoned too low"
 
 
 @lru_cache(_CACHED_KEYS)
@@ -47,9 +51,14 @@ def key_hash(key: bytes) -> int:
 
 
 def record_bytes(key: bytes | None, value: bytes | None, headers: Headers = ()) -> int:
-    """The room that a record takes."""
+    """The room that a record takes, at most."""
     size = _RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
-    return size + sum(len(name) + len(content) for name, content in headers) if headers else size
+    return size + sum(_HEADER_OVERHEAD_BYTES + len(name.encode()) + len(content) for name, content in headers)
+
+
+def sizes_of(records: Sequence[KeyedRecord]) -> list[int]:
+    """`record_bytes` of each, all at once because calls cost as much as the sums."""
+    return [_RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"") for key, value in records]
 
 
 class BatchSender(Protocol):
@@ -83,7 +92,7 @@ class _Partition:
 
     topic: str
     number: int
-    batch_bytes: int = BATCH_BYTES
+    batch_bytes: int = BATCH_BYTES - _BATCH_HEADER_BYTES
     sending: Flush | None = None
     full: deque[Flush] = field(default_factory=deque)
     open: Flush | None = None
@@ -153,34 +162,54 @@ class GroupCommit:
         """Put one record, whose room has been taken, into a flush; that flush, and the record's index in it."""
         key, value = record
         partition = self._of(topic, partitions)[_number(key, partitions)]
-        flush = self._append(partition, key, value, list(headers), record_bytes(key, value, headers))
-        return flush, flush.count - 1
-
-    def add_many(self, topic: str, partitions: int, records: Sequence[KeyedRecord]) -> list[Portion]:
-        """Put records, whose room has been taken, into flushes."""
-        own = self._of(topic, partitions)
-        portions: dict[Flush, Portion] = {}
-        for index, (key, value) in enumerate(records):
-            flush = self._append(own[_number(key, partitions)], key, value, _NO_HEADERS, record_bytes(key, value))
-            portion = portions.get(flush)
-            if portion is None:
-                portions[flush] = Portion([index], flush.count - 1, flush.flushed)
-            else:
-                portion.indices.append(index)
-        return list(portions.values())
-
-    def _append(self, partition: _Partition, key: bytes | None, value: bytes | None, headers: Any, size: int) -> Flush:
-        flush = partition.open
-        if flush is None:
-            flush = self._open(partition)
-        elif flush.size_bytes + size > partition.batch_bytes:
-            flush = self._turn_over(partition, flush)
-        if flush.builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
-            flush = self._turn_over(partition, flush)
-            flush.builder.append(timestamp=None, key=key, value=value, headers=headers)  # the first one always fits
+        size = record_bytes(key, value, headers)
+        flush = self._with_room(partition, size)
+        if flush.builder.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+            raise AssertionError(_MISJUDGED)
         flush.count += 1
         flush.size_bytes += size
-        return flush
+        return flush, flush.count - 1
+
+    def add_many(
+        self, topic: str, partitions: int, records: Sequence[KeyedRecord], sizes: Sequence[int]
+    ) -> list[Portion]:
+        """Put records, whose room has been taken, into flushes; `sizes` are their `record_bytes`."""
+        by_partition: list[list[int]] = [[] for _ in range(partitions)]
+        for index, (key, _) in enumerate(records):
+            by_partition[_number(key, partitions)].append(index)
+        portions: list[Portion] = []
+        for partition, indices in zip(self._of(topic, partitions), by_partition, strict=False):
+            while indices:
+                portion = self._fill(partition, records, sizes, indices)
+                indices = indices[len(portion.indices) :]
+                portions.append(portion)
+        return portions
+
+    def _fill(
+        self, partition: _Partition, records: Sequence[KeyedRecord], sizes: Sequence[int], indices: list[int]
+    ) -> Portion:
+        """Append as many of the records at `indices` as fit into one flush, at least one."""
+        flush = self._with_room(partition, sizes[indices[0]])
+        append, size_bytes, count = flush.builder.append, flush.size_bytes, 0
+        for index in indices:
+            size_bytes += sizes[index]
+            key, value = records[index]
+            if size_bytes > partition.batch_bytes and flush.count + count:
+                break
+            if append(timestamp=None, key=key, value=value) is None:
+                raise AssertionError(_MISJUDGED)
+            count += 1
+        portion = Portion(indices[:count], flush.count, flush.flushed)
+        flush.count += count
+        flush.size_bytes += sum(sizes[index] for index in portion.indices)
+        return portion
+
+    def _with_room(self, partition: _Partition, size: int) -> Flush:
+        """The flush that takes the partition's next record; a single record always fits."""
+        flush = partition.open
+        if flush is None:
+            return self._open(partition)
+        return self._turn_over(partition, flush) if flush.size_bytes + size > partition.batch_bytes else flush
 
     def _turn_over(self, partition: _Partition, full: Flush) -> Flush:
         """Close a full flush, send it if it is its turn, and open the next one."""

@@ -26,7 +26,7 @@ from runtime.delivery import (
     SendFailed,
     send_until_acknowledged,
 )
-from runtime.group_commit import BATCH_BYTES, GroupCommit, describe, record_bytes
+from runtime.group_commit import BATCH_BYTES, GroupCommit, describe, record_bytes, sizes_of
 from runtime.room import Room
 
 __all__ = [
@@ -143,13 +143,14 @@ class EventProducer:
 
     async def send_many(self, topic: str, records: Sequence[KeyedRecord]) -> list[Portion]:
         """See Producer.send_many."""
-        sizes = [record_bytes(key, value) for key, value in records]
+        sizes = sizes_of(records)
         if max(sizes, default=0) > MAX_RECORD_BYTES:
             return await self._send_what_fits(topic, records, sizes)
-        if not self._room.try_take(len(records), sum(sizes)):
+        total = sum(sizes)
+        if not self._room.try_take(len(records), total):
             raise Overloaded(_RETRY_AFTER_MS if self.healthy else _RETRY_AFTER_OUTAGE_MS)
-        partitions = await self._partitions(topic, len(records), sum(sizes))
-        return self._commit.add_many(topic, partitions, records)
+        partitions = await self._partitions(topic, len(records), total)
+        return self._commit.add_many(topic, partitions, records, sizes)
 
     async def _send_what_fits(self, topic: str, records: Sequence[KeyedRecord], sizes: Sequence[int]) -> list[Portion]:
         fit = [index for index, size in enumerate(sizes) if size <= MAX_RECORD_BYTES]
