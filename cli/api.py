@@ -25,7 +25,12 @@ def run(settings: Settings) -> int:
 async def _serve(settings: Settings, stop: asyncio.Event) -> int:
     catalogue = load_catalogue(settings.features.catalogue)
     store = CassandraUserStore(settings.cassandra)
-    producer = EventProducer(settings.kafka.bootstrap_servers, client_id="headrace-api")
+    producer = EventProducer(
+        settings.kafka.bootstrap_servers,
+        client_id="headrace-api",
+        in_flight_records=settings.api.in_flight_events,
+        in_flight_bytes=settings.api.in_flight_mib << 20,
+    )
     deployment = checks.DeploymentCheck(store)
     readiness = Readiness({"kafka": checks.kafka(producer), "cassandra": deployment, "lifecycle": checks.running(stop)})
     app = create_app(

@@ -43,7 +43,7 @@ class MemoryProducer:
         self, *, partitions: int = 12, in_flight_records: int = 20_000, in_flight_bytes: int = 32 << 20
     ) -> None:
         self._partitions = partitions
-        self._room = Room(in_flight_records, in_flight_bytes)
+        self.room = Room(in_flight_records, in_flight_bytes)
         self._sending: set[asyncio.Task[Acknowledgement]] = set()
         self._keyless = 0
         self._running = asyncio.Event()
@@ -97,7 +97,7 @@ class MemoryProducer:
     async def send_many(self, topic: str, records: Sequence[KeyedRecord]) -> list[Portion]:
         """See Producer.send_many. Each record is a portion of its own, by way of `send`."""
         sizes = [record_bytes(key, value) for key, value in records]
-        if not self._room.try_take(len(records), sum(sizes)):
+        if not self.room.try_take(len(records), sum(sizes)):
             raise Overloaded(retry_after_ms=200)
         portions = []
         for index, ((key, value), size) in enumerate(zip(records, sizes, strict=True)):
@@ -112,7 +112,7 @@ class MemoryProducer:
 
     def _sent(self, size_bytes: int, task: asyncio.Task[Acknowledgement]) -> None:
         self._sending.discard(task)
-        self._room.give_back(1, size_bytes)
+        self.room.give_back(1, size_bytes)
         if not task.cancelled():
             task.exception()  # marks it as seen
 

@@ -117,10 +117,9 @@ class EventProducer:
     async def stop(self) -> None:
         """Wait a few seconds for the answers to what is in flight, then fail the rest with SendFailed."""
         self._stopped = True
-        if self._supervisor is not None:
-            self._supervisor.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._supervisor
+        while self._supervisor is not None and not self._supervisor.done():
+            self._supervisor.cancel()  # more than once: aiokafka may swallow a cancellation while it closes
+            await asyncio.wait([self._supervisor], timeout=_WATCH_SECONDS)
         if self._producer is not None:
             await self._commit.drain(_STOP_SECONDS)
         self._commit.fail_all(ProducerStopped("unknown outcome: the producer was stopped"))

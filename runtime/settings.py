@@ -48,6 +48,10 @@ class ApiSettings(Section):
     track_deadline_ms: int = Field(2000, ge=1, description="After this an unacknowledged event is reported as `retry`.")
     max_body_bytes: int = Field(1 << 20, ge=1024, description="A larger request body is answered with 413.")
     max_events: int = Field(1000, ge=1, description="Most events in one request.")
+    in_flight_events: int = Field(
+        20_000, ge=1, description="Most events on their way to Kafka; a request beyond it is answered with OVERLOADED."
+    )
+    in_flight_mib: int = Field(32, ge=1, description="The same in MiB.")
     max_deadline_ms: int = Field(10_000, ge=1, description="Longest wait that a read with a receipt may ask for.")
 
 
