@@ -12,12 +12,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import chain
 from typing import Any, Final, Protocol
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
-from aiokafka.partitioner import murmur2
 
 from runtime.delivery import (
     Acknowledgement,
@@ -29,25 +27,18 @@ from runtime.delivery import (
     RecordTooLarge,
     SendFailed,
 )
+from runtime.partitioning import key_hash
 from runtime.room import Room
 
 BATCH_BYTES: Final = 256 << 10
 """The most that aiokafka's builder takes, unless the first record alone is larger."""
 _RETRY_SECONDS: Final = 0.1
-# murmur2 in Python takes 2.4 us for a user id, half of what an event may cost here. 65 536 keys take some 10 MB.
-_CACHED_KEYS: Final = 1 << 16
 # At most: five varints of 5 bytes, the attributes, a timestamp of 10. Sizes must not be too low, or a builder that is
 # full would refuse a record for which there should be room.
 _RECORD_OVERHEAD_BYTES: Final = 40
 _HEADER_OVERHEAD_BYTES: Final = 10
 _BATCH_HEADER_BYTES: Final = 64
 _MISJUDGED: Final = "the builder is full before its time: the sizes of records are reckoned too low"
-
-
-@lru_cache(_CACHED_KEYS)
-def key_hash(key: bytes) -> int:
-    """What every Kafka client's default partitioner takes modulo the number of partitions."""
-    return int(murmur2(key)) & 0x7FFFFFFF
 
 
 def record_bytes(key: bytes | None, value: bytes | None, headers: Headers = ()) -> int:

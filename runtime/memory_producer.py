@@ -19,7 +19,8 @@ from runtime.delivery import (
     ProducerStopped,
     RecordTooLarge,
 )
-from runtime.group_commit import key_hash, record_bytes
+from runtime.group_commit import record_bytes
+from runtime.partitioning import partition_of
 from runtime.room import Room
 
 
@@ -124,4 +125,4 @@ class MemoryProducer:
         if key is None:
             self._keyless += 1
             return self._keyless % self._partitions
-        return key_hash(key) % self._partitions
+        return partition_of(key, self._partitions)

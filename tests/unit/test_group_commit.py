@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.delivery import KeyedRecord, Place, Portion, RecordTooLarge, SendFailed
-from runtime.group_commit import BATCH_BYTES, GroupCommit, key_hash, record_bytes, sizes_of
+from runtime.group_commit import BATCH_BYTES, GroupCommit, record_bytes, sizes_of
+from runtime.partitioning import partition_of
 from runtime.room import Room
 
 TOPIC = "t"
@@ -122,7 +123,7 @@ async def test_a_request_is_spread_over_the_partitions_of_its_keys(bench: Bench)
     portions = bench.add(*records, partitions=4)
     assert sorted(index for portion in portions for index in portion.indices) == list(range(100))
     for partition, sent in await bench.kafka.batches(4):
-        assert sent == [value for key, value in records if key and key_hash(key) % 4 == partition]
+        assert sent == [value for key, value in records if key and partition_of(key, 4) == partition]
 
 
 async def test_a_full_flush_leaves_at_once_and_the_order_is_kept(bench: Bench) -> None:
@@ -213,7 +214,7 @@ async def test_stopping_sends_what_lingers_and_fails_what_is_not_answered(bench:
 @given(key=st.binary(max_size=40), partitions=st.integers(1, 50))
 def test_the_partition_of_a_key_is_the_one_aiokafka_chooses(key: bytes, partitions: int) -> None:
     everything = list(range(partitions))
-    assert key_hash(key) % partitions == DefaultPartitioner()(key, everything, everything)
+    assert partition_of(key, partitions) == DefaultPartitioner()(key, everything, everything)
 
 
 RECORDS = st.lists(
