@@ -50,7 +50,10 @@ class ApiSettings(Section):
     """The GraphQL API."""
 
     host: str = Field("127.0.0.1", description="Address to bind.")
-    port: Port = Field(8080, description="Port to bind.")
+    port: Port = Field(8080, description="Port to bind; processes of one user on one machine may share it.")
+    admin_port: int = Field(
+        8180, ge=0, le=65_535, description="Port of this process alone, for health and metrics; 0 picks a free one."
+    )
     drain_ms: int = Field(500, ge=0, description="How long /readyz fails on SIGTERM before connections are refused.")
     track_deadline_ms: int = Field(2000, ge=1, description="After this an unacknowledged event is reported as `retry`.")
     max_body_bytes: int = Field(1 << 20, ge=1024, description="A larger request body is answered with 413.")
