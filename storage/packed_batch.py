@@ -1,4 +1,4 @@
-"""Unlogged batches of rows that are encoded by hand: a fifth of what binding and the driver's own batch cost per row.
+"""Unlogged batches of rows that are encoded by hand: half of what binding and the driver's own batch cost.
 
 The layout is that of BATCH in the native protocol v5 (section 4.1.7); a contract test reads the rows back beside rows
 that the driver has bound.
