@@ -33,7 +33,7 @@ async def track_over_new_connection(world: World) -> None:
     event = {
         "eventId": str(uuid.uuid4()),
         "type": "view_item",
-        "userId": "ann",
+        "userId": f"several-{uuid.uuid4()}",
         "occurredAt": datetime.now(UTC).isoformat(),
     }
     async with (
