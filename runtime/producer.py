@@ -56,8 +56,8 @@ _REQUEST_TIMEOUT_MS: Final = 5_000
 _RECONNECT_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 # Unanswered for this long: not healthy. A killed broker is fenced and its partitions move within this time.
 _UNHEALTHY_SECONDS: Final = 5.0
-# Unanswered for this long: replaced. In an outage this changes nothing except that what was under way is dropped instead
-# of sent late; it heals the ways to wedge that raise no error (aiokafka #1017 has relatives).
+# Unanswered for this long: replaced. In an outage this changes nothing except that what was under way is dropped and not
+# sent late; it heals the ways to wedge that raise no error (aiokafka #1017 has relatives).
 _WEDGED_SECONDS: Final = 30.0
 _WATCH_SECONDS: Final = 1.0
 _STOP_SECONDS: Final = 5.0
