@@ -10,6 +10,13 @@ REGISTRY: Final = CollectorRegistry()
 # The objective of a request and of a flush lies at tens of milliseconds, the deadlines at seconds.
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
+# --- every process that sends
+
+# Records on their way to Kafka whose outcome is not known; at its limit an API refuses requests, and a worker waits.
+IN_FLIGHT_RECORDS: Final = Gauge(
+    "headrace_in_flight_records", "Records that Kafka has not acknowledged yet", registry=REGISTRY
+)
+
 # --- API
 
 # Events by verdict: accepted (acknowledged by Kafka), rejected (the client's fault), retry (unknown outcome),

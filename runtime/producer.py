@@ -11,6 +11,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from runtime import metrics
 from runtime.delivery import (
     MAX_RECORD_BYTES,
     Acknowledgement,
@@ -56,8 +57,8 @@ _REQUEST_TIMEOUT_MS: Final = 5_000
 _RECONNECT_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 # Unanswered for this long: not healthy. A killed broker is fenced and its partitions move within this time.
 _UNHEALTHY_SECONDS: Final = 5.0
-# Unanswered for this long: replaced. In an outage this changes nothing except that what was under way is dropped and not
-# sent late; it heals the ways to wedge that raise no error (aiokafka #1017 has relatives).
+# Unanswered for this long: replaced. In an outage this only means that what was under way is dropped and not sent late;
+# it heals the ways to wedge that raise no error (aiokafka #1017 has relatives).
 _WEDGED_SECONDS: Final = 30.0
 _WATCH_SECONDS: Final = 1.0
 _STOP_SECONDS: Final = 5.0
@@ -108,6 +109,7 @@ class EventProducer:
 
     async def start(self) -> None:
         """Returns at once; connects in the background and never stops trying."""
+        metrics.IN_FLIGHT_RECORDS.set_function(lambda: self._room.records)
         self._supervisor = asyncio.create_task(self._supervise())
 
     async def connected(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from runtime import metrics
 from runtime.memory_producer import MemoryProducer
 from runtime.producer import MAX_RECORD_BYTES, EventProducer, Overloaded, Producer, RecordTooLarge, SendFailed
 
@@ -186,6 +187,8 @@ async def test_more_than_may_wait_is_refused_whole_and_room_comes_back_when_a_ca
         with pytest.raises(Overloaded) as refused:
             await producer.send_many("contract", three)
         assert refused.value.retry_after_ms > 0
+        if producer is real:
+            assert metrics.REGISTRY.get_sample_value("headrace_in_flight_records") == 3
         memory.stalled = False
         waiting.cancel()
         await asyncio.wait([waiting])
