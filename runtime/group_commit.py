@@ -28,28 +28,14 @@ from runtime.delivery import (
     SendFailed,
 )
 from runtime.partitioning import key_hash
+from runtime.record_sizes import record_bytes
 from runtime.room import Room
 
 BATCH_BYTES: Final = 256 << 10
 """The most that aiokafka's builder takes, unless the first record alone is larger."""
 _RETRY_SECONDS: Final = 0.1
-# At most: five varints of 5 bytes, the attributes, a timestamp of 10. Sizes must not be too low, or a builder that is
-# full would refuse a record for which there should be room.
-_RECORD_OVERHEAD_BYTES: Final = 40
-_HEADER_OVERHEAD_BYTES: Final = 10
 _BATCH_HEADER_BYTES: Final = 64
 _MISJUDGED: Final = "the builder is full before its time: the sizes of records are reckoned too low"
-
-
-def record_bytes(key: bytes | None, value: bytes | None, headers: Headers = ()) -> int:
-    """The room that a record takes, at most."""
-    size = _RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
-    return size + sum(_HEADER_OVERHEAD_BYTES + len(name.encode()) + len(content) for name, content in headers)
-
-
-def sizes_of(records: Sequence[KeyedRecord]) -> list[int]:
-    """`record_bytes` of each, all at once because calls cost as much as the sums."""
-    return [_RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"") for key, value in records]
 
 
 class BatchSender(Protocol):

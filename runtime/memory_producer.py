@@ -19,8 +19,8 @@ from runtime.delivery import (
     ProducerStopped,
     RecordTooLarge,
 )
-from runtime.group_commit import record_bytes
 from runtime.partitioning import partition_of
+from runtime.record_sizes import sizes_of
 from runtime.room import Room
 
 
@@ -97,7 +97,7 @@ class MemoryProducer:
 
     async def send_many(self, topic: str, records: Sequence[KeyedRecord]) -> list[Portion]:
         """See Producer.send_many. Each record is a portion of its own, by way of `send`."""
-        sizes = [record_bytes(key, value) for key, value in records]
+        sizes = sizes_of(records)
         if not self.room.try_take(len(records), sum(sizes)):
             raise Overloaded(retry_after_ms=200)
         portions = []

@@ -27,7 +27,8 @@ from runtime.delivery import (
     SendFailed,
     send_until_acknowledged,
 )
-from runtime.group_commit import BATCH_BYTES, GroupCommit, describe, record_bytes, sizes_of
+from runtime.group_commit import BATCH_BYTES, GroupCommit, describe
+from runtime.record_sizes import record_bytes, sizes_of
 from runtime.room import Room
 
 __all__ = [

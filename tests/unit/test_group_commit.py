@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.delivery import KeyedRecord, Place, Portion, RecordTooLarge, SendFailed
-from runtime.group_commit import BATCH_BYTES, GroupCommit, record_bytes, sizes_of
+from runtime.group_commit import BATCH_BYTES, GroupCommit
 from runtime.partitioning import partition_of
+from runtime.record_sizes import record_bytes, sizes_of
 from runtime.room import Room
 
 TOPIC = "t"
