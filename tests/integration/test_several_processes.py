@@ -124,3 +124,16 @@ def with_consecutive_ports(settings: Settings) -> Settings:
 
     api = ApiSettings(port=free_ports(1)[0], admin_port=first_of(3))  # type: ignore[call-arg]
     return settings.model_copy(update={"api": api, "worker": settings.worker.model_copy(update={"port": first_of(2)})})
+
+
+async def test_an_api_whose_port_is_taken_by_a_stranger_says_so_and_ends(world: World) -> None:
+    settings = with_consecutive_ports(world.system.settings)
+    for port in (settings.api.port, settings.api.admin_port):
+        holder = await asyncio.start_server(lambda *_: None, "127.0.0.1", port)
+        try:
+            result = await asyncio.to_thread(headrace, settings, "api")
+        finally:
+            holder.close()
+            await holder.wait_closed()
+        assert result.returncode == 1
+        assert f"cannot listen on 127.0.0.1:{port}" in result.stderr
