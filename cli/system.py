@@ -61,7 +61,8 @@ class System:
     def up(self, *, apis: int | None = None, workers: int | None = None) -> None:
         """Returns when an event can go in and come out, with that many APIs and workers.
 
-        Without a number those that run stay, at least one. Raises StackError, StoreError or CommandFailed.
+        Without a number those that run stay, those that died come back, and there is at least one. Raises StackError,
+        StoreError or CommandFailed.
         """
         self.stack.up()
         made = migrate(self.settings)
@@ -74,12 +75,13 @@ class System:
             self.await_ready(service)
 
     def _wanted(self, role: Literal["api", "worker"], number: int | None) -> list[Service]:
-        """The processes that are to run; stops those of the role that are not, if a number says so."""
-        running = {process.name: process for process in self.stack.keeper.all() if process.role == role}
+        """The processes of a role that are to run: `number`, and the rest is stopped; or all known, at least one."""
+        known = {process.name for process in self.stack.keeper.all() if process.role == role}
+        known |= {name for name in self.stack.keeper.died() if name == role or name.startswith(f"{role}-")}
         if number is None:
-            return [self.service(role, each) for each in range(1, max(1, len(running)) + 1)]
+            number = max((_number(role, name) for name in known), default=1)
         wanted = [self.service(role, each) for each in range(1, number + 1)]
-        for name in sorted(running.keys() - {service.name for service in wanted}):
+        for name in sorted(known - {service.name for service in wanted}):
             self._stop(name)
         return wanted
 
@@ -160,8 +162,7 @@ class System:
     def _service_of(self, process: RunningProcess) -> Service | None:
         if process.role not in ("api", "worker"):
             return None
-        number = process.name.removeprefix(process.role).removeprefix("-")
-        return self.service(process.role, int(number or 1))
+        return self.service(process.role, _number(process.role, process.name))
 
     def _failed(self, service: Service, what: str, *, code: int) -> CommandFailed:
         log = self.stack.keeper.log_path(service.name)
@@ -169,6 +170,10 @@ class System:
         return CommandFailed(
             f"{service.name} {what}", " | ".join(last) or "it printed nothing", f"see {log}", code=code
         )
+
+
+def _number(role: str, name: str) -> int:
+    return int(name.removeprefix(role).removeprefix("-") or 1)
 
 
 def is_ready(service: Service) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
+import psutil
 
 from cli.system import ROOT, Service, System
 from loadgen.traffic import Shape
@@ -92,12 +94,22 @@ async def test_up_starts_the_missing_stops_the_surplus_and_leaves_alone_what_it_
     two = await up("--api", "2", "--workers", "2")
     assert sorted(two) == ["api", "api-2", "worker", "worker-2"]
     assert await up() == two
+    os.kill(two["api-2"], signal.SIGKILL)
+    await until(lambda: is_gone(two["api-2"]), what="the end of an API")
+    healed = await up()
+    assert healed.keys() == two.keys()
+    assert {name for name in two if healed[name] != two[name]} == {"api-2"}
+    two = healed
     three = await up("--api", "3")
     assert three.items() > two.items()
     one = await up("--api", "1", "--workers", "1")
     assert one == {name: two[name] for name in ("api", "worker")}
     await asyncio.to_thread(System(settings, print).stop_all_but, ("kafka", "cassandra"))
     assert {process.role for process in world.system.stack.keeper.all()} == {"kafka", "cassandra"}
+
+
+async def is_gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def headrace(settings: Settings, *arguments: str) -> Any:
