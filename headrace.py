@@ -47,13 +47,17 @@ def demo(
 
 
 @app.command()
-def up(as_json: Json = False) -> None:
-    """Start Kafka, Cassandra, the API and a worker; return when all is ready."""
+def up(
+    api: Annotated[int | None, typer.Option(min=1, help="How many APIs; they share a port.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="How many workers.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Start Kafka, Cassandra, APIs and workers, or adjust their numbers; return when all is ready."""
     from cli.system import System
 
     with reported():
         system = System(load_settings(), say)
-        system.up()
+        system.up(apis=api, workers=workers)
         print_status(system.status(), as_json=as_json)
 
 

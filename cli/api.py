@@ -27,7 +27,12 @@ def run(settings: Settings) -> int:
 async def _serve(settings: Settings, stop: asyncio.Event) -> int:
     catalogue = load_catalogue(settings.features.catalogue)
     store = CassandraUserStore(settings.cassandra)
-    producer = EventProducer(settings.kafka.bootstrap_servers, client_id="headrace-api")
+    producer = EventProducer(
+        settings.kafka.bootstrap_servers,
+        client_id="headrace-api",
+        in_flight_records=settings.api.in_flight_events,
+        in_flight_bytes=settings.api.in_flight_mib << 20,
+    )
     hub = Hub(KafkaChangeFeed(settings.kafka.bootstrap_servers, client_id="headrace-api-watch"))
     deployment = checks.DeploymentCheck(store)
     readiness = Readiness({"kafka": checks.kafka(producer), "cassandra": deployment, "lifecycle": checks.running(stop)})
@@ -40,14 +45,17 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> int:
         events_epoch=lambda: deployment.events_epoch,
         readiness=readiness,
     )
+    listener = serving.listen(settings.api.host, settings.api.port, shared=True)
     async with AsyncExitStack() as running:
+        running.callback(listener.close)
+        await serving.serve_health(running, readiness, settings.api.host, settings.api.admin_port)
         for part, end in ((store, store.close), (producer, producer.stop), (readiness, readiness.stop)):
             await part.start()
             running.push_async_callback(end)
         server = serving.HttpServer(
             app, settings.api.host, settings.api.port, max_message_bytes=settings.api.max_body_bytes
         )
-        serve = asyncio.create_task(server.serve())
+        serve = asyncio.create_task(server.serve([listener]))
         stopping = asyncio.create_task(stop.wait())
         refused = asyncio.create_task(until_refused(store, catalogue))
         await asyncio.wait({serve, stopping, refused}, return_when=asyncio.FIRST_COMPLETED)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import uvicorn
 import uvloop
+
+from cli.errors import CommandFailed
+from runtime.health import Readiness, health_app
 
 # The driver's thread and Faust's must not wait 5 ms, Python's default, for an event loop that is busy.
 _SWITCH_SECONDS = 0.0005
@@ -45,6 +49,39 @@ class HttpServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Captures nothing."""
         yield
+
+
+async def serve_health(running: AsyncExitStack, readiness: Readiness, host: str, port: int) -> None:
+    """Answer /livez, /readyz and /metrics there until `running` ends. Raises CommandFailed if the port is taken."""
+    listener = listen(host, port)
+    server = HttpServer(health_app(readiness), host, port)
+    task = asyncio.create_task(server.serve([listener]))
+
+    async def end() -> None:
+        server.should_exit = True
+        await task
+
+    running.push_async_callback(end)
+
+
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A bound socket. Several processes of one user may bind a `shared` port; the kernel deals connections out to them.
+
+    Raises CommandFailed if the port is taken.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise CommandFailed(
+            f"cannot listen on {host}:{port}", error.strerror or str(error), "./headrace status shows what runs here"
+        ) from error
+    return listener
 
 
 def run(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:

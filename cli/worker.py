@@ -13,7 +13,7 @@ from cli import checks, serving
 from cli.catalogue import adopt
 from features import Catalogue, load_catalogue
 from runtime import logs
-from runtime.health import Readiness, health_app
+from runtime.health import Readiness
 from runtime.producer import EventProducer
 from runtime.settings import Settings
 from storage import CassandraUserStore, StoreUnavailable
@@ -49,7 +49,7 @@ async def _work(settings: Settings, stop: asyncio.Event) -> int:
     async with AsyncExitStack() as running:
         await readiness.start()
         running.push_async_callback(readiness.stop)
-        await _serve_health(running, readiness, settings)
+        await serving.serve_health(running, readiness, settings.worker.host, settings.worker.port)
         await store.start()
         running.push_async_callback(store.close)
         await producer.start()
@@ -64,17 +64,6 @@ async def _work(settings: Settings, stop: asyncio.Event) -> int:
             return 0
         log.error("the worker cannot go on", reason=str(reason) or type(reason).__name__, exc_info=reason)
         return 1
-
-
-async def _serve_health(running: AsyncExitStack, readiness: Readiness, settings: Settings) -> None:
-    server = serving.HttpServer(health_app(readiness), settings.worker.host, settings.worker.port)
-    task = asyncio.create_task(server.serve())
-
-    async def end() -> None:
-        server.should_exit = True
-        await task
-
-    running.push_async_callback(end)
 
 
 async def _join(settings: Settings, store: CassandraUserStore, producer: EventProducer, catalogue: Catalogue) -> Worker:

@@ -2,6 +2,7 @@
 
 ApiError
 ├── BadUserInput      the caller's arguments
+├── Overloaded        more events wait for Kafka than may: says when to try again
 └── RequestRefused    the HTTP request itself: method, media type, size, syntax; carries the HTTP status
 """
 
@@ -29,6 +30,7 @@ ErrorCode = Literal[
     "DOCUMENT_NOT_FOUND",
     "GRAPHQL_PARSE_FAILED",
     "GRAPHQL_VALIDATION_FAILED",
+    "OVERLOADED",
     "TIMEOUT",
     "UPSTREAM_UNAVAILABLE",
     "INTERNAL",
@@ -49,6 +51,17 @@ class BadUserInput(ApiError):
     """An argument that the caller must change."""
 
     code = "BAD_USER_INPUT"
+
+
+class Overloaded(ApiError):
+    """Nothing of the request was taken; the same request is welcome after `retry_after_ms`."""
+
+    code = "OVERLOADED"
+    retriable = True
+
+    def __init__(self, retry_after_ms: int) -> None:
+        super().__init__(f"too many events are on their way to Kafka; try again in {retry_after_ms} ms")
+        self.retry_after_ms = retry_after_ms
 
 
 class RequestRefused(ApiError):
@@ -85,6 +98,8 @@ def masked(errors: Sequence[GraphQLError], *, before_execution: bool, trace_id: 
         extensions: dict[str, object] = {"code": code, "traceId": trace_id}
         if input_path := _input_path(error.message):
             extensions["path"] = input_path
+        if isinstance(error.original_error, Overloaded):
+            extensions["retryAfterMs"] = error.original_error.retry_after_ms
         shown.append(
             GraphQLError(message, error.nodes, error.source, error.positions, error.path, extensions=extensions)
         )

@@ -6,15 +6,15 @@ Knows nothing of GraphQL.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import structlog
 
-from graphql_api.errors import BadUserInput
-from runtime import metrics
-from runtime.producer import Acknowledgement, Producer, RecordTooLarge, SendFailed
+from graphql_api.errors import BadUserInput, Overloaded
+from runtime import delivery, metrics
+from runtime.delivery import Portion, Producer, RecordTooLarge, SendFailed
 from runtime.settings import ApiSettings
 from schemas import topics
 from schemas.events import AcceptedEvent, ClientEvent, Rejection, judge, judge_json
@@ -100,7 +100,7 @@ class Ingest:
         return Judged(accepted, rejected)
 
     async def send(self, judged: Judged) -> Outcome:
-        """Send what is accepted, and answer within `track_deadline_ms`."""
+        """Send what is accepted, and answer within `track_deadline_ms`. Raises Overloaded."""
         accepted, rejected = judged
         outcome = await self._send_all(accepted, rejected) if accepted else Outcome(0, rejected, [], None)
         _ACCEPTED.inc(outcome.accepted_count)
@@ -109,39 +109,50 @@ class Ingest:
         return outcome
 
     async def _send_all(self, accepted: dict[int, AcceptedEvent], rejected: list[Rejected]) -> Outcome:
-        send, topic = self._producer.send, topics.EVENTS.name
-        tasks = {
-            asyncio.ensure_future(send(topic, event.user_id.encode(), event.value)): index
-            for index, event in accepted.items()
-        }
-        deadline_ms = self._settings.track_deadline_ms
-        try:
-            await asyncio.wait(tasks, timeout=deadline_ms / 1000)
-        finally:
-            for task in tasks:
-                task.cancel()  # does nothing to those that are done
-        retry: list[Retry] = []
-        last: Acknowledgement | None = None
-        for task, index in tasks.items():
-            event_id = accepted[index].event_id
-            if not task.done() or task.cancelled():
-                retry.append(Retry(index, event_id, f"not acknowledged by Kafka within {deadline_ms} ms"))
+        indices, events = list(accepted), list(accepted.values())
+        count, retry = 0, []
+        last: delivery.Place | None = None
+        for portion in await self._send([(event.user_id.encode(), event.value) for event in events]):
+            error = portion.flushed.exception() if portion.flushed.done() else None
+            if portion.flushed.done() and error is None:
+                count += len(portion.indices)
+                last = portion.last_place()
                 continue
-            error = task.exception()
-            if error is None:
-                where = task.result()
-                last = where if last is None or where.offset > last.offset else last
-            elif isinstance(error, RecordTooLarge):
-                rejected.append(Rejected(index, Rejection("TOO_LARGE", "too large for Kafka", "", event_id)))
-            else:
-                if not isinstance(error, SendFailed):
-                    _log.error("sending an event failed unexpectedly", exc_info=error)
-                retry.append(Retry(index, event_id, _UNKNOWN))
+            for index in (indices[each] for each in portion.indices):
+                event_id = accepted[index].event_id
+                if isinstance(error, RecordTooLarge):
+                    rejected.append(Rejected(index, Rejection("TOO_LARGE", "too large for Kafka", "", event_id)))
+                else:
+                    retry.append(Retry(index, event_id, self._reason(error)))
         rejected.sort(key=lambda entry: entry.index)
-        count = len(tasks) - len(retry) - sum(entry.index in accepted for entry in rejected)
-        return Outcome(count, rejected, retry, self._receipt({event.user_id for event in accepted.values()}, last))
+        retry.sort(key=lambda entry: entry.index)
+        return Outcome(count, rejected, retry, self._receipt({event.user_id for event in events}, last))
 
-    def _receipt(self, users: set[str], last: Acknowledgement | None) -> Position | None:
+    async def _send(self, records: Sequence[delivery.KeyedRecord]) -> list[Portion]:
+        """Send until the deadline; portions whose outcome is not known by then are not done. Raises Overloaded."""
+        unsent = Portion([*range(len(records))], 0, asyncio.get_running_loop().create_future())
+        portions = [unsent]
+        try:
+            async with asyncio.timeout(self._settings.track_deadline_ms / 1000):
+                portions = await self._producer.send_many(topics.EVENTS.name, records)
+                await asyncio.wait([portion.flushed for portion in portions])
+        except TimeoutError:
+            pass  # they are told apart by their state
+        except SendFailed as error:
+            unsent.flushed.set_exception(error)
+        except delivery.Overloaded as error:
+            metrics.EVENTS.labels("overloaded").inc(len(records))
+            raise Overloaded(error.retry_after_ms) from error
+        return portions
+
+    def _reason(self, error: BaseException | None) -> str:
+        if error is None:
+            return f"not acknowledged by Kafka within {self._settings.track_deadline_ms} ms"
+        if not isinstance(error, SendFailed):
+            _log.error("sending an event failed unexpectedly", exc_info=error)
+        return _UNKNOWN
+
+    def _receipt(self, users: set[str], last: delivery.Place | None) -> Position | None:
         """Where to wait for: nowhere if several users were sent, or if the epoch has not been read from the store."""
         epoch = self._events_epoch()
         if last is None or epoch is None or len(users) != 1:
@@ -162,4 +173,5 @@ def _verdict(event: object, received_at_ms: int, sent_at_ms: int | None) -> Acce
     try:
         return judge_json(event, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms)
     except OverflowError:  # `0001-01-01T00:00:00+23:59` is well-formed, but no moment that Python can hold in UTC
-        return Rejection("VALUE_OUT_OF_RANGE", "`occurredAt` lies outside the years 1 to 9999", "occurredAt")
+        event_id = event.get("eventId") if isinstance(event, Mapping) else None
+        return Rejection("VALUE_OUT_OF_RANGE", "`occurredAt` lies outside the years 1 to 9999", "occurredAt", event_id)

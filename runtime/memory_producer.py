@@ -5,10 +5,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from runtime.delivery import (
+    MAX_RECORD_BYTES,
+    Acknowledgement,
+    Headers,
+    KeyedRecord,
+    Overloaded,
+    Portion,
+    ProducerStopped,
+    RecordTooLarge,
+)
 from runtime.partitioning import partition_of
-from runtime.producer import MAX_RECORD_BYTES, Headers, ProducerStopped, RecordTooLarge
+from runtime.record_sizes import sizes_of
+from runtime.room import Room
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +38,14 @@ class MemoryRecord:
 
 
 class MemoryProducer:
-    """Producer over lists. While `stalled` is true it behaves like a Kafka that is away: `send` waits."""
+    """Producer over lists. While `stalled` is true it behaves like a Kafka that is away: sending waits."""
 
-    def __init__(self, *, partitions: int = 12) -> None:
+    def __init__(
+        self, *, partitions: int = 12, in_flight_records: int = 20_000, in_flight_bytes: int = 32 << 20
+    ) -> None:
         self._partitions = partitions
+        self.room = Room(in_flight_records, in_flight_bytes)
+        self._sending: set[asyncio.Task[Acknowledgement]] = set()
         self._keyless = 0
         self._running = asyncio.Event()
         self._running.set()
@@ -77,6 +94,28 @@ class MemoryProducer:
         record = MemoryRecord(topic, partition, len(log), time.time_ns() // 1_000_000, key, value, tuple(headers))
         log.append(record)
         return record
+
+    async def send_many(self, topic: str, records: Sequence[KeyedRecord]) -> list[Portion]:
+        """See Producer.send_many. Each record is a portion of its own, by way of `send`."""
+        sizes = sizes_of(records)
+        if not self.room.try_take(len(records), sum(sizes)):
+            raise Overloaded(retry_after_ms=200)
+        portions = []
+        for index, ((key, value), size) in enumerate(zip(records, sizes, strict=True)):
+            task = asyncio.create_task(self._send(topic, key, value))
+            self._sending.add(task)
+            task.add_done_callback(partial(self._sent, size))
+            portions.append(Portion([index], 0, task))
+        return portions
+
+    async def _send(self, topic: str, key: bytes | None, value: bytes | None) -> Acknowledgement:
+        return await self.send(topic, key, value)
+
+    def _sent(self, size_bytes: int, task: asyncio.Task[Acknowledgement]) -> None:
+        self._sending.discard(task)
+        self.room.give_back(1, size_bytes)
+        if not task.cancelled():
+            task.exception()  # marks it as seen
 
     def of(self, topic: str) -> list[MemoryRecord]:
         """All records of a topic, partition by partition."""

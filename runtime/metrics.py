@@ -10,9 +10,17 @@ REGISTRY: Final = CollectorRegistry()
 # The objective of a request and of a flush lies at tens of milliseconds, the deadlines at seconds.
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
+# --- every process that sends
+
+# Records on their way to Kafka whose outcome is not known; at its limit an API refuses requests, and a worker waits.
+IN_FLIGHT_RECORDS: Final = Gauge(
+    "headrace_in_flight_records", "Records that Kafka has not acknowledged yet", registry=REGISTRY
+)
+
 # --- API
 
-# Events by verdict: accepted (acknowledged by Kafka), rejected (the client's fault), retry (unknown outcome).
+# Events by verdict: accepted (acknowledged by Kafka), rejected (the client's fault), retry (unknown outcome),
+# overloaded (their request was refused as a whole).
 EVENTS: Final = Counter("headrace_events", "Events by verdict of the API", ["verdict"], registry=REGISTRY)
 # From the first byte of the body to the last byte of the answer; of a stream, to its beginning.
 REQUEST_SECONDS: Final = Histogram(

@@ -1,121 +1,92 @@
-"""The supervised Kafka producer: idempotent, acknowledged by all in-sync replicas, bounded, replaced when it wedges.
-
-ProducerError
-├── SendFailed           the record may or may not be in the log; retriable, duplicates are told apart by their ids
-│   └── ProducerStopped  and this producer will not send it again
-└── RecordTooLarge       the record is not in the log and never will be
-"""
+"""The supervised Kafka producer: idempotent, acknowledged by all in-sync replicas, bounded, replaced when it wedges."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import ClassVar, Final, Protocol, cast
+from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, ProducerClosed
-from aiokafka.structs import RecordMetadata
+from aiokafka.errors import KafkaError
+
+from runtime import metrics
+from runtime.delivery import (
+    MAX_RECORD_BYTES,
+    Acknowledgement,
+    Headers,
+    KeyedRecord,
+    Overloaded,
+    Place,
+    Portion,
+    Producer,
+    ProducerError,
+    ProducerStopped,
+    RecordTooLarge,
+    SendFailed,
+    send_until_acknowledged,
+)
+from runtime.group_commit import BATCH_BYTES, GroupCommit, describe
+from runtime.record_sizes import record_bytes, sizes_of
+from runtime.room import Room
+
+__all__ = [
+    "MAX_RECORD_BYTES",
+    "Acknowledgement",
+    "EventProducer",
+    "Headers",
+    "KeyedRecord",
+    "Overloaded",
+    "Place",
+    "Portion",
+    "Producer",
+    "ProducerError",
+    "ProducerStopped",
+    "RecordTooLarge",
+    "SendFailed",
+    "send_until_acknowledged",
+]
 
 log = structlog.get_logger()
 
-# The largest record is a dead letter: the original of 1 MiB at most, plus headers.
-MAX_RECORD_BYTES: Final = 2 << 20
 # aiokafka has no bound on memory of its own.
-_SENDS_IN_FLIGHT: Final = 20_000
-_BATCH_BYTES: Final = 256 << 10
+IN_FLIGHT_RECORDS: Final = 20_000
+IN_FLIGHT_BYTES: Final = 32 << 20
 # How long one request may hang on a broker that went silent, before the next try.
 _REQUEST_TIMEOUT_MS: Final = 5_000
 _RECONNECT_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 # Unanswered for this long: not healthy. A killed broker is fenced and its partitions move within this time.
 _UNHEALTHY_SECONDS: Final = 5.0
-# Unanswered for this long: replaced. In an outage this changes nothing except that records whose senders gave up long
-# ago are dropped instead of sent late; it heals the ways to wedge that raise no error (aiokafka #1017 has relatives).
+# Unanswered for this long: replaced. In an outage this only means that what was under way is dropped and not sent late;
+# it heals the ways to wedge that raise no error (aiokafka #1017 has relatives).
 _WEDGED_SECONDS: Final = 30.0
 _WATCH_SECONDS: Final = 1.0
 _STOP_SECONDS: Final = 5.0
-
-Headers = Sequence[tuple[str, bytes]]
-
-
-class ProducerError(Exception):
-    """Base of what `send` raises."""
-
-    retriable: ClassVar[bool]
-
-
-class SendFailed(ProducerError):
-    """The producer was replaced or stopped before the broker answered: the outcome is unknown."""
-
-    retriable = True
-
-
-class ProducerStopped(SendFailed):
-    """The process is ending."""
-
-    retriable = False
-
-
-class RecordTooLarge(ProducerError, ValueError):
-    """The record exceeds what the producer or the topic takes; nothing was written."""
-
-    retriable = False
-
-
-class Acknowledgement(Protocol):
-    """Where the broker put a record."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-
-
-class Producer(Protocol):
-    """The way to Kafka."""
-
-    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> Acknowledgement:
-        """Returns once all in-sync replicas have the record; waits while Kafka is away, so put a deadline around it.
-
-        Giving up waiting leaves the outcome unknown. Raises SendFailed (unknown too) and RecordTooLarge.
-        """
-        ...
-
-
-async def send_until_acknowledged(
-    producer: Producer, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()
-) -> None:
-    """Send a record again for as long as its outcome is unknown; it may be in the log twice.
-
-    Raises ProducerStopped and RecordTooLarge.
-    """
-    while True:
-        try:
-            await producer.send(topic, key, value, headers)
-            return
-        except SendFailed as error:
-            if not error.retriable:
-                raise
-            await asyncio.sleep(_RECONNECT_SECONDS[0])
+# A healthy Kafka empties a full room within some hundred milliseconds; one that is away takes seconds at least.
+_RETRY_AFTER_MS: Final = 200
+_RETRY_AFTER_OUTAGE_MS: Final = 2_000
 
 
 class EventProducer:
-    """Producer over aiokafka. One producer at a time; a broken one is replaced in the background."""
+    """Group commit over aiokafka. One aiokafka producer at a time; a broken one is replaced in the background."""
 
-    def __init__(self, bootstrap_servers: str, *, client_id: str, linger_ms: int = 2) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        *,
+        client_id: str,
+        linger_ms: int = 1,
+        in_flight_records: int = IN_FLIGHT_RECORDS,
+        in_flight_bytes: int = IN_FLIGHT_BYTES,
+    ) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._client_id = client_id
-        self._linger_ms = linger_ms
+        self._room = Room(in_flight_records, in_flight_bytes)
+        self._commit = GroupCommit(self._room, linger_seconds=linger_ms / 1000, on_error=self._give_up)
         self._producer: AIOKafkaProducer | None = None
         self._connected = asyncio.Event()
         self._broken = asyncio.Event()
-        self._room = asyncio.Semaphore(_SENDS_IN_FLIGHT)
-        self._unanswered: set[asyncio.Future[RecordMetadata]] = set()
-        self._waiting_since: float | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._stopped = False
         self._last_error: str | None = None
@@ -123,7 +94,7 @@ class EventProducer:
     @property
     def healthy(self) -> bool:
         """Connected, and the broker answers what is sent."""
-        return self._producer is not None and self._seconds_unanswered() < _UNHEALTHY_SECONDS
+        return self._producer is not None and self._commit.seconds_unanswered() < _UNHEALTHY_SECONDS
 
     @property
     def last_error(self) -> str | None:
@@ -139,6 +110,7 @@ class EventProducer:
 
     async def start(self) -> None:
         """Returns at once; connects in the background and never stops trying."""
+        metrics.IN_FLIGHT_RECORDS.set_function(lambda: self._room.records)
         self._supervisor = asyncio.create_task(self._supervise())
 
     async def connected(self) -> None:
@@ -148,76 +120,75 @@ class EventProducer:
     async def stop(self) -> None:
         """Wait a few seconds for the answers to what is in flight, then fail the rest with SendFailed."""
         self._stopped = True
-        if self._supervisor is not None:
-            self._supervisor.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._supervisor
+        while self._supervisor is not None and not self._supervisor.done():
+            self._supervisor.cancel()  # more than once: aiokafka may swallow a cancellation while it closes
+            await asyncio.wait([self._supervisor], timeout=_WATCH_SECONDS)
+        if self._producer is not None:
+            await self._commit.drain(_STOP_SECONDS)
+        self._commit.fail_all(ProducerStopped("unknown outcome: the producer was stopped"))
         producer, self._producer = self._producer, None
         self._connected.set()  # wakes senders that wait for a connection; they see that we stopped
         if producer is not None:
             await _close(producer)
-        self._fail_unanswered(ProducerStopped("unknown outcome: the producer was stopped"))
 
-    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> RecordMetadata:
+    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> Place:
         """See Producer.send."""
-        async with self._room:
-            answer = await self._enqueue(topic, key, value, headers)
-            self._unanswered.add(answer)
-            if self._waiting_since is None:
-                self._waiting_since = time.monotonic()
-            answer.add_done_callback(self._on_answer)
-            try:
-                # Shielded: a caller that gives up must not hide from us whether the broker answers.
-                return await asyncio.shield(answer)
-            except MessageSizeTooLargeError as error:
-                raise RecordTooLarge(str(error) or "larger than the topic allows") from error
-            except KafkaError as error:
-                raise SendFailed(f"unknown outcome: {_describe(error)}") from error
+        size = record_bytes(key, value, headers)
+        if size > MAX_RECORD_BYTES:
+            raise RecordTooLarge(f"{size} bytes; the most is {MAX_RECORD_BYTES}")
+        await self._room.take(1, size)
+        partitions = await self._partitions(topic, 1, size)
+        flush, index = self._commit.add(topic, partitions, (key, value), headers)
+        # Shielded: others share this answer.
+        first = await asyncio.shield(flush.flushed)
+        return Place(topic, first.partition, first.offset + index)
 
-    async def _enqueue(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers
-    ) -> asyncio.Future[RecordMetadata]:
-        """Put the record into aiokafka's batch of its partition; until that succeeds nothing can have been sent."""
-        while True:
-            await self._connected.wait()
-            if self._stopped:
-                raise ProducerStopped("the producer is stopped")
-            producer = self._producer
-            if producer is None:
-                continue
-            try:
-                answer = await producer.send(topic, value=value, key=key, headers=list(headers))
-            except MessageSizeTooLargeError as error:
-                raise RecordTooLarge(str(error)) from error
-            except (KafkaTimeoutError, ProducerClosed) as error:
-                # The batch is full because the broker is away, or the producer has just been replaced.
-                self._last_error = _describe(error)
-                await asyncio.sleep(0)
-            except KafkaError as error:
-                if not error.retriable:
-                    self._give_up(error)
-                self._last_error = _describe(error)
-                await asyncio.sleep(_RECONNECT_SECONDS[0])
-            else:
-                return cast("asyncio.Future[RecordMetadata]", answer)
+    async def send_many(self, topic: str, records: Sequence[KeyedRecord]) -> list[Portion]:
+        """See Producer.send_many."""
+        sizes = sizes_of(records)
+        if max(sizes, default=0) > MAX_RECORD_BYTES:
+            return await self._send_what_fits(topic, records, sizes)
+        total = sum(sizes)
+        if not self._room.try_take(len(records), total):
+            raise Overloaded(_RETRY_AFTER_MS if self.healthy else _RETRY_AFTER_OUTAGE_MS)
+        partitions = await self._partitions(topic, len(records), total)
+        return self._commit.add_many(topic, partitions, records, sizes)
 
-    def _on_answer(self, answer: asyncio.Future[RecordMetadata]) -> None:
-        self._unanswered.discard(answer)
-        if answer.cancelled():
-            return
-        error = answer.exception()
-        if isinstance(error, KafkaError):
-            # aiokafka retries what can be retried; what arrives here leaves its sequence numbers in doubt, even a
-            # record that the topic refuses as too large: the next batch would be out of order.
-            self._give_up(error)
-        if not isinstance(error, SendFailed):
-            self._waiting_since = time.monotonic() if self._unanswered else None
+    async def _send_what_fits(self, topic: str, records: Sequence[KeyedRecord], sizes: Sequence[int]) -> list[Portion]:
+        fit = [index for index, size in enumerate(sizes) if size <= MAX_RECORD_BYTES]
+        portions = await self.send_many(topic, [records[index] for index in fit])
+        for portion in portions:
+            portion.indices[:] = [fit[index] for index in portion.indices]
+        refused: asyncio.Future[Acknowledgement] = asyncio.get_running_loop().create_future()
+        refused.set_exception(RecordTooLarge(f"the most is {MAX_RECORD_BYTES} bytes"))
+        refused.exception()  # marks it as seen
+        return [*portions, Portion(sorted({*range(len(records))} - {*fit}), 0, refused)]
 
-    def _seconds_unanswered(self) -> float:
-        return 0.0 if self._waiting_since is None else time.monotonic() - self._waiting_since
+    async def _partitions(self, topic: str, records: int, size_bytes: int) -> int:
+        """How many partitions the topic has; gives back the room of the records if there is no telling."""
+        try:
+            while True:
+                await self._connected.wait()
+                if self._stopped:
+                    raise ProducerStopped("the producer is stopped")
+                if self._producer is not None:
+                    known = self._producer.client.cluster.partitions_for_topic(topic)
+                    if known:
+                        return len(known)
+                    await self._learn(topic, self._producer)
+        except BaseException:
+            self._room.give_back(records, size_bytes)
+            raise
+
+    async def _learn(self, topic: str, producer: AIOKafkaProducer) -> None:
+        try:
+            await producer.partitions_for(topic)
+        except KafkaError as error:
+            self._last_error = describe(error)
+            await asyncio.sleep(_RECONNECT_SECONDS[0])
 
     def _give_up(self, error: Exception) -> None:
-        self._last_error = _describe(error)
+        self._last_error = describe(error)
         self._broken.set()
 
     async def _supervise(self) -> None:
@@ -226,11 +197,12 @@ class EventProducer:
             self._producer = await self._connect()
             self._broken.clear()
             self._connected.set()
+            self._commit.resume(self._producer)
             await self._until_broken()
             log.warning("replacing the Kafka producer", reason=self._last_error)
             self._connected.clear()
             producer, self._producer = self._producer, None
-            self._fail_unanswered(SendFailed("unknown outcome: the producer had to be replaced"))
+            self._commit.abandon(SendFailed("unknown outcome: the producer had to be replaced"))
             # In the background: closing waits for a broker that may be away.
             task = asyncio.create_task(_close(producer))
             closing.add(task)
@@ -245,9 +217,7 @@ class EventProducer:
                 acks="all",
                 enable_idempotence=True,
                 compression_type="lz4",
-                linger_ms=self._linger_ms,
-                max_batch_size=_BATCH_BYTES,
-                max_request_size=MAX_RECORD_BYTES,
+                max_batch_size=BATCH_BYTES,
                 request_timeout_ms=_REQUEST_TIMEOUT_MS,
             )
             try:
@@ -255,7 +225,7 @@ class EventProducer:
                 return producer
             except (KafkaError, OSError) as error:
                 await _close(producer)
-                self._last_error = _describe(error)
+                self._last_error = describe(error)
                 delay = _RECONNECT_SECONDS[min(attempts, len(_RECONNECT_SECONDS) - 1)]
                 attempts += 1
                 log.warning("waiting for Kafka", attempts=attempts, reason=self._last_error)
@@ -268,16 +238,9 @@ class EventProducer:
         while not self._broken.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._broken.wait(), _WATCH_SECONDS)
-            if self._seconds_unanswered() > _WEDGED_SECONDS:
+            if self._commit.seconds_unanswered() > _WEDGED_SECONDS:
                 self._last_error = f"no answer from Kafka for {_WEDGED_SECONDS:.0f} s"
                 return
-
-    def _fail_unanswered(self, error: SendFailed) -> None:
-        for answer in self._unanswered:
-            if not answer.done():  # aiokafka leaves alone what is done already
-                answer.set_exception(error)
-        self._unanswered.clear()
-        self._waiting_since = None
 
 
 async def _close(producer: AIOKafkaProducer) -> None:
@@ -288,7 +251,3 @@ async def _close(producer: AIOKafkaProducer) -> None:
         with suppress(KafkaError, OSError, asyncio.CancelledError):
             await producer._sender.close()
         await producer.client.close()
-
-
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:300]

@@ -52,11 +52,18 @@ class ApiSettings(Section):
     """The GraphQL API."""
 
     host: str = Field("127.0.0.1", description="Address to bind.")
-    port: Port = Field(8080, description="Port to bind.")
+    port: Port = Field(8080, description="Port to bind; processes of one user on one machine may share it.")
+    admin_port: int = Field(
+        8180, ge=0, le=65_535, description="Port of this process alone, for health and metrics; 0 picks a free one."
+    )
     drain_ms: int = Field(500, ge=0, description="How long /readyz fails on SIGTERM before connections are refused.")
     track_deadline_ms: int = Field(2000, ge=1, description="After this an unacknowledged event is reported as `retry`.")
     max_body_bytes: int = Field(1 << 20, ge=1024, description="A larger request body is answered with 413.")
     max_events: int = Field(1000, ge=1, description="Most events in one request.")
+    in_flight_events: int = Field(
+        20_000, ge=1, description="Most events on their way to Kafka; a request beyond it is answered with OVERLOADED."
+    )
+    in_flight_mib: int = Field(32, ge=1, description="The same in MiB.")
     max_deadline_ms: int = Field(10_000, ge=1, description="Longest wait that a read with a receipt may ask for.")
     known_documents: int = Field(
         1000, ge=0, description="Query texts that are kept compiled, and known by their ids; 0 compiles nothing."

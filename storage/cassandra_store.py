@@ -3,43 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import structlog
 from cassandra.cluster import Session
-from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
+from cassandra.query import PreparedStatement
 
 from runtime.settings import CassandraSettings
 from storage.errors import NotMigrated, StoreUnavailable
+from storage.packed_batch import batches, understand_packed_batches
+from storage.row_encoding import SHARD, WRITE_EVENT, WRITE_STATE, RowEncoder
 from storage.rows import DAY_MS, Deployment, StateRow, TimelineCursor, TimelineEntry, TimelineRow
-from storage.session import connect, execute_all, prepare
+from storage.session import connect, execute_all, execute_in_order, prepare
+from storage.state_reads import StateReads
 
 log = structlog.get_logger()
 
-BATCH_BYTES: Final = 40_000  # a stock server refuses batches above 50 KiB; the rest is for the frame
-_ROW_OVERHEAD_BYTES: Final = 100
-_KEYS_PER_READ: Final = 50
 _DAYS_AT_ONCE: Final = 4
-_SHARD: Final = 0
 _CATALOGUE: Final = "users"
 
-_WRITE_STATE = (
-    "INSERT INTO user_state (user_id, state, src_epoch, src_partition, src_offset) "
-    "VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?"
-)
-_WRITE_EVENT = (
-    "INSERT INTO user_events (user_id, day, shard, event_ts, event_id, type, payload) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
-)
 _READ_STATES = "SELECT user_id, state FROM user_state WHERE user_id IN ?"
 _READ_DAY = (
     "SELECT event_ts, event_id, type, payload FROM user_events "
     "WHERE user_id = ? AND day = ? AND shard = ? AND (event_ts, event_id) < (?, ?) LIMIT ?"
 )
-_STATEMENTS = (_WRITE_STATE, _WRITE_EVENT, _READ_STATES, _READ_DAY)
+_STATEMENTS = (WRITE_STATE, WRITE_EVENT, _READ_STATES, _READ_DAY)
 _RECONNECT_SECONDS: Final = 1.0
 _END_OF_TIME: Final = TimelineCursor(2**63 - 1, "")
 
@@ -49,8 +39,7 @@ class _Connection:
     """A live session and its prepared statements."""
 
     session: Session
-    write_state: PreparedStatement
-    write_event: PreparedStatement
+    encoder: RowEncoder
     read_states: PreparedStatement
     read_day: PreparedStatement
 
@@ -59,7 +48,9 @@ class _Connection:
         """Connect and prepare; blocks."""
         session = connect(settings, settings.keyspace)
         try:
-            return cls(session, *(prepare(session, query) for query in _STATEMENTS))
+            understand_packed_batches(session)
+            write_state, write_event, *reads = (prepare(session, query) for query in _STATEMENTS)
+            return cls(session, RowEncoder(write_state, write_event), *reads)
         except BaseException:
             session.cluster.shutdown()
             raise
@@ -75,6 +66,7 @@ class CassandraUserStore:
     def __init__(self, settings: CassandraSettings) -> None:
         self._settings = settings
         self._open: _Connection | None = None
+        self._reads = StateReads(self._read_states)
         self._reason = "not started"
         self._connecting: asyncio.Task[None] | None = None
 
@@ -112,29 +104,22 @@ class CassandraUserStore:
 
     async def load_states(self, user_ids: Sequence[str]) -> dict[str, bytes]:
         """See UserStore."""
+        replicas = self._replicas()
+        return await self._reads.load(user_ids, replicas and (lambda user_id: replicas(user_id.encode())))
+
+    async def _read_states(self, user_ids: Sequence[str]) -> dict[str, bytes]:
         connection = self._connection
-        reads = [
-            (connection.read_states, (user_ids[start : start + _KEYS_PER_READ],))
-            for start in range(0, len(user_ids), _KEYS_PER_READ)
-        ]
-        pages = await execute_all(connection.session, reads)
-        return {row.user_id: row.state for page in pages for row in page}
+        [rows] = await execute_all(connection.session, [(connection.read_states, (user_ids,))])
+        return {row.user_id: row.state for row in rows}
 
     async def write(self, states: Sequence[StateRow], events: Sequence[TimelineRow]) -> None:
         """See UserStore."""
-        connection = self._connection
-        bound_events = [
-            (connection.write_event.bind((
-                row.user_id, row.event_time_ms // DAY_MS, _SHARD, row.event_time_ms, row.event_id, row.type,
-                row.payload, row.version,
-            )), len(row.payload)) for row in events
-        ]  # fmt: skip
-        bound_states = [
-            (connection.write_state.bind((row.user_id, row.state, *row.position, row.version)), len(row.state))
-            for row in states
-        ]
-        for sized in (bound_events, bound_states):
-            await execute_all(connection.session, [(statement, None) for statement in self._batches(sized)])
+        connection, encoder = self._connection, self._connection.encoder
+        stages = [map(encoder.event, events), map(encoder.state, states)]
+        await execute_in_order(
+            connection.session,
+            [[(batch, None) for batch in batches(self._settings.keyspace, rows, self._replicas())] for rows in stages],
+        )
 
     async def timeline(
         self,
@@ -195,7 +180,7 @@ class CassandraUserStore:
         entries: list[TimelineEntry] = []
         page_rows = first if types is None else max(first, 100)
         while True:
-            read = (connection.read_day, (user_id, day, _SHARD, *before, page_rows))
+            read = (connection.read_day, (user_id, day, SHARD, *before, page_rows))
             [rows] = await execute_all(connection.session, [read])
             entries.extend(
                 TimelineEntry(row.event_ts, row.event_id, row.payload)
@@ -206,26 +191,9 @@ class CassandraUserStore:
                 return entries
             before = TimelineCursor(rows[-1].event_ts, rows[-1].event_id)
 
-    def _batches(self, sized: Iterable[tuple[BoundStatement, int]]) -> list[Any]:
-        """Unlogged batches, bounded in bytes, of rows that share their replicas, so one coordinator holds all."""
-        by_replicas: defaultdict[tuple[Any, ...], list[tuple[BoundStatement, int]]] = defaultdict(list)
-        for statement, size in sized:
-            by_replicas[self._replicas(statement)].append((statement, size))
-        batches: list[Any] = []
-        for group in by_replicas.values():
-            room = 0
-            for statement, size in group:
-                size += _ROW_OVERHEAD_BYTES
-                if size > room:
-                    room = BATCH_BYTES
-                    batches.append(BatchStatement(BatchType.UNLOGGED))
-                    batches[-1].is_idempotent = True
-                batches[-1].add(statement)
-                room -= size
-        return batches
-
-    def _replicas(self, statement: BoundStatement) -> tuple[Any, ...]:
-        metadata = self._connection.session.cluster.metadata
+    def _replicas(self) -> Callable[[bytes], Hashable] | None:
+        """Which hosts hold a routing key; None if there is only one host."""
+        metadata, keyspace = self._connection.session.cluster.metadata, self._settings.keyspace
         if len(metadata.all_hosts()) == 1:
-            return ()
-        return tuple(metadata.get_replicas(self._settings.keyspace, statement.routing_key))
+            return None
+        return lambda routing_key: frozenset(metadata.get_replicas(keyspace, routing_key))

@@ -45,12 +45,12 @@ def free_ports(count: int) -> list[int]:
 
 def settings_in(directory: Path) -> Settings:
     """Settings of a system that shares nothing with another one but the jars."""
-    ports = free_ports(8)
+    ports = free_ports(9)
     return Settings(
         _env_file=None,  # type: ignore[call-arg]  # an argument of pydantic-settings
         kafka=KafkaSettings(bootstrap_servers=f"127.0.0.1:{ports[0]}"),  # type: ignore[call-arg]
         cassandra=CassandraSettings(port=ports[2]),  # type: ignore[call-arg]
-        api=ApiSettings(port=ports[6]),  # type: ignore[call-arg]
+        api=ApiSettings(port=ports[6], admin_port=ports[8]),  # type: ignore[call-arg]
         worker=WorkerSettings(port=ports[7], session_timeout_ms=3_000, pending_mib=16),  # type: ignore[call-arg]
         stack=StackSettings(  # type: ignore[call-arg]
             directory=directory,

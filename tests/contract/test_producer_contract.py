@@ -11,8 +11,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from runtime import metrics
 from runtime.memory_producer import MemoryProducer
-from runtime.producer import MAX_RECORD_BYTES, EventProducer, Producer, RecordTooLarge, SendFailed
+from runtime.producer import MAX_RECORD_BYTES, EventProducer, Overloaded, Producer, RecordTooLarge, SendFailed
 
 PARTITIONS = 12
 
@@ -140,3 +141,99 @@ async def test_a_send_waits_while_kafka_is_away_and_the_caller_may_give_up() -> 
         assert not producer.healthy
         assert producer.last_error
         await producer.stop()
+
+
+async def test_records_sent_together_are_each_where_their_portion_says(bench: Bench) -> None:
+    records = [(b"user-%d" % (n % 40), b"%d" % n) for n in range(500)]
+    requests = await asyncio.gather(
+        *(bench.producer.send_many(bench.topic, records[n : n + 50]) for n in range(0, 500, 50))
+    )
+    seen: dict[tuple[int, int], bytes] = {}
+    for start, portions in zip(range(0, 500, 50), requests, strict=True):
+        assert sorted(index for portion in portions for index in portion.indices) == list(range(50))
+        await asyncio.wait([portion.flushed for portion in portions])
+        for portion in portions:
+            last = portion.last_place()
+            for back, index in enumerate(reversed(portion.indices)):
+                seen[last.partition, last.offset - back] = records[start + index][1]
+    assert sorted(seen.values(), key=int) == [value for _, value in records], "places overlap"
+    for user in range(40):
+        own = [place for place, value in seen.items() if int(value) % 40 == user]
+        assert len({partition for partition, _ in own}) == 1
+        assert [int(seen[place]) for place in sorted(own)] == sorted(int(seen[place]) for place in own)
+    for (partition, offset), value in list(seen.items())[::100]:
+        assert (await bench.read(partition, offset))[1] == value
+
+
+async def test_one_record_too_large_does_not_keep_its_neighbours_back(bench: Bench) -> None:
+    portions = await bench.producer.send_many(
+        bench.topic, [(b"ann", b"1"), (b"bob", bytes(MAX_RECORD_BYTES + 1)), (b"cid", b"2")]
+    )
+    await asyncio.wait([portion.flushed for portion in portions])
+    verdicts = {index: portion.flushed.exception() for portion in portions for index in portion.indices}
+    assert isinstance(verdicts.pop(1), RecordTooLarge)
+    assert verdicts == {0: None, 2: None}
+
+
+async def test_more_than_may_wait_is_refused_whole_and_room_comes_back_when_a_caller_gives_up() -> None:
+    memory = MemoryProducer(in_flight_records=5)
+    memory.stalled = True
+    real = EventProducer("127.0.0.1:1", client_id="contract", in_flight_records=5)  # nobody listens on port 1
+    await real.start()
+    three: list[tuple[bytes | None, bytes | None]] = [(b"user-1", b"{}")] * 3
+    for producer in (memory, real):
+        waiting = asyncio.create_task(_until_flushed(producer, three))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded) as refused:
+            await producer.send_many("contract", three)
+        assert refused.value.retry_after_ms > 0
+        if producer is real:
+            assert metrics.REGISTRY.get_sample_value("headrace_in_flight_records") == 3
+        memory.stalled = False
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        async with asyncio.timeout(5):
+            while True:
+                try:
+                    await asyncio.wait_for(producer.send_many("contract", three), 0.1)
+                except Overloaded:
+                    await asyncio.sleep(0)
+                except TimeoutError:
+                    break  # it waits for a connection, so it has found room
+                else:
+                    break
+        await producer.stop()
+
+
+async def _until_flushed(producer: Producer, records: list[tuple[bytes | None, bytes | None]]) -> None:
+    portions = await producer.send_many("contract", records)
+    await asyncio.wait([portion.flushed for portion in portions])
+
+
+async def test_while_kafka_stalls_only_so_much_is_taken_and_afterwards_everything_arrives(kafka_bootstrap: str) -> None:
+    bench = KafkaBench(kafka_bootstrap)
+    bench.producer = EventProducer(kafka_bootstrap, client_id="contract", linger_ms=200, in_flight_records=100)
+    await bench.start()
+    await bench.producer.send(bench.topic, b"ann", b"{}")
+    fifty: list[tuple[bytes | None, bytes | None]] = [(b"%d" % n, b"{}") for n in range(50)]
+    taken = [await bench.producer.send_many(bench.topic, fifty) for _ in range(2)]
+    with pytest.raises(Overloaded):
+        await bench.producer.send_many(bench.topic, fifty)
+    flushes = {portion.flushed for portions in taken for portion in portions}
+    assert len(flushes) == PARTITIONS, "both requests share one flush of each partition"
+    await asyncio.wait(flushes)
+    taken.append(await bench.producer.send_many(bench.topic, fifty))
+    await asyncio.wait([portion.flushed for portion in taken[-1]])
+    places = {portion.last_place() for portions in taken for portion in portions}
+    assert len(places) == 3 * PARTITIONS
+    await bench.stop()
+
+
+async def test_stopping_sends_what_still_lingers(kafka_bootstrap: str) -> None:
+    bench = KafkaBench(kafka_bootstrap)
+    bench.producer = EventProducer(kafka_bootstrap, client_id="contract", linger_ms=60_000)
+    await bench.start()
+    [portion] = await bench.producer.send_many(bench.topic, [(b"ann", b"last words")])
+    await bench.stop()
+    place = portion.last_place()
+    assert await bench.read(place.partition, place.offset) == (b"ann", b"last words", [])

@@ -99,7 +99,7 @@ class World:
     async def readyz(self, service: Service) -> tuple[bool, dict[str, Any]]:
         """Whether the process says that it is ready, and its checks; no checks if nobody answers."""
         try:
-            async with self.http.get(f"{service.url}/readyz") as response:
+            async with self.http.get(f"{service.admin_url}/readyz") as response:
                 report = await response.json()
                 return bool(report["ready"]), dict(report["checks"])
         except (aiohttp.ClientError, OSError):
@@ -107,7 +107,7 @@ class World:
 
     async def metric(self, service: Service, name: str) -> float:
         """The sum of a metric over its labels."""
-        async with self.http.get(f"{service.url}/metrics") as response:
+        async with self.http.get(f"{service.admin_url}/metrics") as response:
             lines = (await response.text()).splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
 

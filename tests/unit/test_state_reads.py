@@ -1,0 +1,129 @@
+"""Which reads of states share a statement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from storage.errors import StoreUnavailable
+from storage.state_reads import KEYS_PER_READ, StateReads
+
+ANSWERED = {f"user-{n}": b"%d" % n for n in range(1000)}
+
+
+class Store:
+    """Statements that wait until the test answers them; users beyond ANSWERED are unknown."""
+
+    def __init__(self) -> None:
+        self.sent: list[list[str]] = []
+        self._answers: list[asyncio.Future[None]] = []
+
+    async def read(self, user_ids: Sequence[str]) -> dict[str, bytes]:
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.sent.append(list(user_ids))
+        self._answers.append(answer)
+        await answer
+        return {user_id: ANSWERED[user_id] for user_id in user_ids if user_id in ANSWERED}
+
+    def answer(self, number: int, error: Exception | None = None) -> None:
+        if error is None:
+            self._answers[number].set_result(None)
+        else:
+            self._answers[number].set_exception(error)
+
+
+async def turns() -> None:
+    """Let every task run as far as it gets."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_a_read_of_an_idle_store_leaves_at_once_and_unknown_users_are_absent() -> None:
+    store = Store()
+    loading = asyncio.create_task(StateReads(store.read).load(["user-1", "nobody"], None))
+    await turns()
+    assert store.sent == [["user-1", "nobody"]]
+    store.answer(0)
+    assert await loading == {"user-1": b"1"}
+
+
+async def test_many_users_are_read_concurrently_in_statements_of_bounded_size() -> None:
+    store = Store()
+    users = [f"user-{n}" for n in range(KEYS_PER_READ * 2 + 1)]
+    loading = asyncio.create_task(StateReads(store.read).load(users, None))
+    await turns()
+    assert [len(sent) for sent in store.sent] == [KEYS_PER_READ, KEYS_PER_READ, 1]
+    for number in range(3):
+        store.answer(number)
+    assert await loading == {user_id: ANSWERED[user_id] for user_id in users}
+
+
+async def test_while_the_store_is_busy_readers_of_the_same_users_share_one_statement() -> None:
+    store = Store()
+    reads = StateReads(store.read)
+    first = [asyncio.create_task(reads.load([f"user-{n}"], None)) for n in range(8)]
+    await turns()
+    assert len(store.sent) == 8
+    later = [asyncio.create_task(reads.load([user_id], None)) for user_id in ("user-8", "user-9", "user-8")]
+    await turns()
+    assert len(store.sent) == 8, "they wait for one of those that are under way"
+    store.answer(0)
+    await turns()
+    assert store.sent[8] == ["user-8", "user-9"]
+    store.answer(8)
+    assert [await each for each in later] == [{"user-8": b"8"}, {"user-9": b"9"}, {"user-8": b"8"}]
+    for number in range(1, 8):
+        store.answer(number)
+    assert [await each for each in first] == [{f"user-{n}": b"%d" % n} for n in range(8)]
+
+
+async def test_nobody_is_given_an_answer_that_was_under_way_before_they_asked() -> None:
+    store = Store()
+    reads = StateReads(store.read)
+    early = asyncio.create_task(reads.load(["user-1"], None))
+    await turns()
+    late = asyncio.create_task(reads.load(["user-1"], None))
+    await turns()
+    assert store.sent == [["user-1"], ["user-1"]]
+    store.answer(0)
+    await early
+    assert not late.done()
+    store.answer(1)
+    assert await late == {"user-1": b"1"}
+
+
+async def test_users_of_different_replicas_never_share_a_statement() -> None:
+    store = Store()
+    users = [f"user-{n}" for n in range(10)]
+    loading = asyncio.create_task(StateReads(store.read).load(users, lambda user_id: int(user_id[-1]) % 2))
+    await turns()
+    assert sorted(store.sent) == [users[0::2], users[1::2]]
+    store.answer(0)
+    store.answer(1)
+    assert len(await loading) == 10
+
+
+async def test_a_failure_is_told_to_all_who_share_it_and_ends_nothing_else() -> None:
+    store = Store()
+    reads = StateReads(store.read)
+    busy = [asyncio.create_task(reads.load([f"user-{n}"], None)) for n in range(8)]
+    sharing = [asyncio.create_task(reads.load(["user-8"], None)) for _ in range(2)]
+    await turns()
+    sharing.append(asyncio.create_task(reads.load(["user-8"], None)))
+    gave_up = asyncio.create_task(reads.load(["user-8"], None))
+    await turns()
+    gave_up.cancel()
+    store.answer(0)
+    await turns()
+    store.answer(8, StoreUnavailable("away"))
+    for each in sharing:
+        with pytest.raises(StoreUnavailable):
+            await each
+    again = asyncio.create_task(reads.load(["user-8"], None))
+    await turns()
+    for number in (*range(1, 8), 9):
+        store.answer(number)
+    assert await again == {"user-8": b"8"}
+    assert all([await each for each in busy])
