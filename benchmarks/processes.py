@@ -6,9 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
+
+import psutil
 
 from benchmarks.harness import Sample, SideFailed, Unavailable
 from benchmarks.servers import Servers
@@ -16,6 +22,7 @@ from cli.system import ROOT
 
 PEERS: Final = ROOT / "benchmarks" / "peers"
 _TIMEOUT_SECONDS: Final = 1_200
+_READY_SECONDS: Final = 60
 _LAST_LINES: Final = 3
 
 
@@ -60,14 +67,12 @@ def run_side(
 
     Raises SideFailed with the last lines of its log if it fails.
     """
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
-    variables |= {"PYTHONPATH": str(ROOT), **(environment or {})}
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as errors:
         begin = errors.tell()
         result = subprocess.run(
             [python, "-m", module, json.dumps(arguments)],
-            env=variables,
+            env=_side_environment(environment),
             cwd=cwd,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -101,3 +106,63 @@ class ServersCpu:
     def spent(self) -> dict[str, float]:
         """CPU seconds by server."""
         return {name: after - self._before[name] for name, after in self._servers.cpu_seconds().items()}
+
+
+class ServerProcess:
+    """A side that serves HTTP until it is left; `url` must answer before it is entered."""
+
+    def __init__(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        port: int,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        ready_path: str = "/",
+    ) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._argv = argv
+        self._log = log
+        self._environment = _side_environment(environment)
+        self._ready = self.url + ready_path
+
+    def __enter__(self) -> Self:
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log:
+            self._process = psutil.Popen(
+                self._argv, env=self._environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + _READY_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__()
+                raise SideFailed(f"{Path(self._argv[0]).name} did not serve; see {self._log}")
+            time.sleep(0.1)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with suppress(psutil.NoSuchProcess):
+            tree = [self._process, *self._process.children(recursive=True)]
+            self._process.terminate()
+            for process in psutil.wait_procs(tree, timeout=10)[1]:
+                process.kill()
+
+    def cpu_seconds(self) -> float:
+        """CPU of the process and its children so far."""
+        tree = [self._process, *self._process.children(recursive=True)]
+        return sum(sum(process.cpu_times()[:2]) for process in tree)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(self._ready, timeout=5):
+                return True
+        except urllib.error.HTTPError as error:
+            return error.code < 500  # it serves, and does not know that path
+        except OSError:
+            return False
+
+
+def _side_environment(more: Mapping[str, str] | None) -> dict[str, str]:
+    """Our variables without a developer's own settings."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("HEADRACE_")}
+    return {**variables, "PYTHONPATH": str(ROOT), **(more or {})}

@@ -1,0 +1,59 @@
+"""The floors of ingest: aiokafka's `send_batch` with values that lie ready, and `orjson.loads` of the request bodies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import orjson
+import uvloop
+from aiokafka import AIOKafkaProducer
+
+from benchmarks.sides.ingest_load import ALONE_CASE, KAFKA_CASE, arguments, bodies, client_event, drive
+
+
+async def main() -> None:
+    """Print a line for each batch size."""
+    given = arguments()
+    if given["bare"] == "send_batch":
+        await send_batches(given)
+    else:
+        for batch, events in given["batches"].items():
+            await drive(ALONE_CASE.format(batch), batch, events, bodies(batch), loads)
+
+
+async def loads(body: bytes) -> None:
+    """Only that."""
+    orjson.loads(body)
+
+
+async def send_batches(given: dict[str, object]) -> None:
+    """Each request is one batch for one partition."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=given["kafka"], acks="all", enable_idempotence=True, compression_type="lz4"
+    )
+    await producer.start()
+    partition = 0
+    assert isinstance(given["partitions"], int)
+    assert isinstance(given["batches"], dict)
+
+    async def call(values: list[bytes]) -> None:
+        nonlocal partition
+        partition = (partition + 1) % given["partitions"]
+        builder = producer.create_batch()
+        for value in values:
+            if builder.append(key=b"user-0000000", value=value, timestamp=None) is None:
+                await (await producer.send_batch(builder, given["topic"], partition=partition))
+                builder = producer.create_batch()
+                builder.append(key=b"user-0000000", value=value, timestamp=None)
+        await (await producer.send_batch(builder, given["topic"], partition=partition))
+
+    for batch, events in given["batches"].items():
+        values = [[json.dumps(client_event(number)).encode() for number in range(batch)] for _ in range(8)]
+        await drive(KAFKA_CASE.format(batch), batch, events, values, call)
+    await producer.stop()
+
+
+if __name__ == "__main__":
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.run(main())

@@ -1,0 +1,60 @@
+"""Headrace's API called in this process: with its producer on a real Kafka, and with its in-memory one."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from functools import cache
+
+import uvloop
+
+from benchmarks import asgi
+from benchmarks.sides.ingest_load import ALONE_CASE, KAFKA_CASE, arguments, bodies, drive, expect
+from features import load_catalogue
+from graphql_api.app import create_app
+from runtime import memory_producer
+from runtime.health import Readiness
+from runtime.memory_producer import MemoryProducer
+from runtime.producer import EventProducer
+from runtime.settings import ApiSettings
+from storage.memory import MemoryUserStore
+
+# A stub must not cost what the real client does not: that one knows its keys' partitions.
+memory_producer.murmur2 = cache(memory_producer.murmur2)
+
+
+async def main() -> None:
+    """Print a line for each batch size."""
+    given = arguments()
+    producer = EventProducer(given["kafka"], client_id="headrace-api")
+    await producer.start()
+    await producer.connected()
+    for batch, events in given["batches"].items():
+        await measure(producer, KAFKA_CASE.format(batch), batch, events)
+        await measure(MemoryProducer(), ALONE_CASE.format(batch), batch, events)
+    await producer.stop()
+
+
+async def measure(producer: EventProducer | MemoryProducer, case: str, batch: int, events: int) -> None:
+    """One batch size on one producer."""
+    app = create_app(
+        ApiSettings(),  # type: ignore[call-arg]  # every field has a default
+        store=MemoryUserStore(),
+        producer=producer,
+        catalogue=load_catalogue("features.default:CATALOGUE"),
+        events_epoch=lambda: 1,
+        readiness=Readiness({}),
+    )
+
+    async def call(body: bytes) -> None:
+        expect(await asgi.post(app, "/graphql", body), batch)
+
+    requests = bodies(batch)
+    gc.collect()
+    gc.freeze()
+    await drive(case, batch, events, requests, call)
+
+
+if __name__ == "__main__":
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    asyncio.run(main())

@@ -1,0 +1,133 @@
+"""The targets of the design's table, in one place: what each wants, and how it is read from the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from benchmarks import freshness, growth, ingest, path, reads, worker
+from benchmarks.harness import HEADRACE, Entry
+
+Results = Mapping[str, Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A figure that must be `at least` or `at most` as large as `wanted`; `row` is its row in the design's table."""
+
+    row: int
+    what: str
+    against: str
+    bound: Literal["at least", "at most"]
+    wanted: float
+    unit: str
+    read: Callable[[Results], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A target and what was measured; None where it was not."""
+
+    target: Target
+    measured: float | None
+
+    @property
+    def met(self) -> bool | None:
+        """None if it was not measured."""
+        if self.measured is None:
+            return None
+        if self.target.bound == "at least":
+            return self.measured >= self.target.wanted
+        return self.measured <= self.target.wanted
+
+
+def judge(results: Results) -> list[Verdict]:
+    """All targets, in their order."""
+    return [Verdict(target, target.read(results)) for target in TARGETS]
+
+
+def cheaper(entry: str, case: str, than: str) -> Callable[[Results], float | None]:
+    """Items per CPU second of ours, over those of the other side."""
+
+    def read(results: Results) -> float | None:
+        return results[entry].times_cheaper(case, than) if entry in results else None
+
+    return read
+
+
+def figure(entry: str, case: str, name: str) -> Callable[[Results], float | None]:
+    """One of our own figures."""
+
+    def read(results: Results) -> float | None:
+        row = results[entry].row(case, HEADRACE) if entry in results else None
+        return row.figures.get(name) if row else None
+
+    return read
+
+
+def graphql_cost(results: Results, side: str = HEADRACE) -> tuple[float, float] | None:
+    """Microseconds of CPU of GraphQL alone: fixed for a request, and for each event (from batches of 1 and 1 000)."""
+    entry = results.get("ingest")
+    rows = [entry.row(ingest.alone(batch), side) for batch in (1, 1000)] if entry else [None]
+    if None in rows:
+        return None
+    one, thousand = (row.cpu_us for row in rows if row)
+    fixed = (one - thousand) / (1 - 1 / 1000)
+    return fixed, one - fixed
+
+
+def per_event_over_loads(results: Results) -> float | None:
+    """Our cost of an event in a large batch over that of decoding it."""
+    entry = results.get("ingest")
+    return entry.times_cheaper(ingest.alone(1000), than=HEADRACE, side=ingest.LOADS) if entry else None
+
+
+def fixed_cost(results: Results) -> float | None:
+    """Microseconds of a request before any event."""
+    costs = graphql_cost(results)
+    return costs[0] if costs else None
+
+
+def growth_from(base: str, case: str) -> Callable[[Results], float | None]:
+    """Our CPU of an event in a case over that in another one."""
+
+    def read(results: Results) -> float | None:
+        entry = results.get("growth")
+        small, large = (entry.row(each, HEADRACE) if entry else None for each in (base, case))
+        return large.cpu_us / small.cpu_us if small and large else None
+
+    return read
+
+
+TARGETS: Final = (
+    Target(
+        1, "ingest, batch 100, acks=all", ingest.IDIOMATIC, "at least", 20, "x",
+        cheaper("ingest", ingest.on_kafka(100), ingest.IDIOMATIC),
+    ),
+    Target(2, "the same", ingest.BARE, "at least", 0.6, "x", cheaper("ingest", ingest.on_kafka(100), ingest.BARE)),
+    Target(3, "GraphQL, each event", ingest.LOADS, "at most", 1.2, "x", per_event_over_loads),
+    Target(3, "GraphQL, fixed", "itself", "at most", 10, "us", fixed_cost),
+    Target(4, "worker", worker.QUIX, "at least", 6, "x", cheaper("worker", worker.CASE, worker.QUIX)),
+    Target(4, "worker", worker.BYTEWAX, "at least", 6, "x", cheaper("worker", worker.CASE, worker.BYTEWAX)),
+    Target(4, "worker", worker.FAUST, "at least", 50, "x", cheaper("worker", worker.CASE, worker.FAUST)),
+    Target(5, "whole path, 1 k users", path.FAUST, "at least", 50, "x", cheaper("path", path.ONE_K, path.FAUST)),
+    Target(5, "whole path, 100 k users", path.FAUST, "at least", 20, "x", cheaper("path", path.HUNDRED_K, path.FAUST)),
+    Target(6, "fresh at 20 % of capacity, p50", "itself", "at most", 10, "ms",
+           figure("freshness", freshness.LOW, "p50_ms")),
+    Target(6, "fresh at 20 % of capacity, p99", "itself", "at most", 25, "ms",
+           figure("freshness", freshness.LOW, "p99_ms")),
+    Target(6, "fresh at 70 % of capacity, p99", "itself", "at most", 50, "ms",
+           figure("freshness", freshness.HIGH, "p99_ms")),
+    Target(7, "read of one user at half capacity, p99", "itself", "at most", 10, "ms",
+           figure("reads", reads.ONE_HALF, "p99_ms")),
+    Target(7, "read of one user", reads.FEAST, "at least", 5, "x", cheaper("reads", reads.ONE, reads.FEAST)),
+    Target(7, "read of one user", reads.IDIOMATIC, "at least", 5, "x", cheaper("reads", reads.ONE, reads.IDIOMATIC)),
+    Target(7, "read of 100 users", reads.FEAST, "at least", 5, "x", cheaper("reads", reads.HUNDRED, reads.FEAST)),
+    Target(7, "read of 100 users", reads.IDIOMATIC, "at least", 5, "x",
+           cheaper("reads", reads.HUNDRED, reads.IDIOMATIC)),
+    Target(8, "cost of an event, 1 M users", "1 k users", "at most", 1.2, "x",
+           growth_from(growth.SMALLEST, growth.LARGEST)),
+    Target(8, "cost of an event, one key = 50 %", "uniform", "at most", 1.2, "x",
+           growth_from(growth.UNIFORM, growth.ONE_KEY)),
+)
