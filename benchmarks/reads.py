@@ -19,7 +19,7 @@ import orjson
 from benchmarks import http_load
 from benchmarks.bench import Bench
 from benchmarks.consumers import SHIPPED, compare
-from benchmarks.harness import HEADRACE, Entry, Row, Sample, Side, SideFailed, Unavailable, alternate
+from benchmarks.harness import HEADRACE, Entry, Row, Sample, Side, SideFailed, Unavailable, WrongResult, alternate
 from benchmarks.processes import ServerProcess, run_side
 from benchmarks.servers import NAMES, free_ports
 from benchmarks.traffic import HOUR_MS, user_name
@@ -67,9 +67,10 @@ def measure(bench: Bench) -> Entry:
         for name, start in ((IDIOMATIC, _strawberry), (FEAST, _feast)):
             try:
                 server = serving.enter_context(start(bench, truth, kinds, serving))
-                sides[name] = server, FEAST_API if name == FEAST else GRAPHQL
-                compare("the values", asyncio.run(_read_all(*sides[name], users)), truth)
-            except (Unavailable, SideFailed) as error:
+                api = FEAST_API if name == FEAST else GRAPHQL
+                compare("the values", asyncio.run(_read_all(server, api, users)), truth)
+                sides[name] = server, api
+            except (Unavailable, SideFailed, WrongResult) as error:
                 missing.append(Row("", name, reason=f"not measured: {error}"))
         rows = alternate(
             [Side(name, partial(_load, bench, *side, users)) for name, side in sides.items()], bench.runs, bench.say
@@ -236,7 +237,10 @@ def _graphql_body(users: Sequence[str]) -> bytes:
 
 
 def _graphql_values(users: Sequence[str], answer: bytes) -> Values:
-    found = orjson.loads(answer)["data"]["users"]
+    answered = orjson.loads(answer)
+    if answered.get("errors"):
+        raise SideFailed(answered["errors"][0]["message"])
+    found = answered["data"]["users"]
     return {
         user_id: {name: feature["value"] for name, feature in each["features"].items()}
         for user_id, each in zip(users, found, strict=True)

@@ -58,13 +58,14 @@ def resolver(name: str, kind: str) -> Callable[..., Any]:
     def resolve(root: strawberry.Parent[Any]) -> Any:
         return feature_type(value=getattr(root, column))
 
+    resolve.__name__ = name  # it is the field's name
     return resolve
 
 
 Features = create_type(
     "Features",
     [
-        strawberry.field(resolver=resolver(name, kind), name=name, graphql_type=TYPES[kind])
+        strawberry.field(resolver=resolver(name, kind), graphql_type=TYPES[kind])
         for name, kind in arguments["kinds"].items()
     ],
 )
