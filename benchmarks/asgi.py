@@ -25,7 +25,10 @@ async def post(app: Any, path: str, body: bytes) -> bytes:
         "client": ("127.0.0.1", 1),
         "server": ("bench", 80),
     }
-    request = [{"type": "http.disconnect"}, {"type": "http.request", "body": body, "more_body": False}]
+    request: list[dict[str, Any]] = [
+        {"type": "http.disconnect"},
+        {"type": "http.request", "body": body, "more_body": False},
+    ]
     status = 0
     answer: list[bytes] = []
 

@@ -1,4 +1,4 @@
-"""Sides that consume the events topic, each in a process of its own, and the comparison of their counts with the truth."""
+"""Sides that consume the events topic, each in a process of its own; their counts are compared with the truth."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import asyncio
 import itertools
 import json
 import random
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 import orjson
 
@@ -36,7 +38,7 @@ _groups = itertools.count()
 
 def headrace(bench: Bench, traffic: Traffic, *, case: str, catalogue: str, states_alone: bool) -> list[Sample]:
     """A worker that folds the whole topic into a store of its own, whose users are then read through the API."""
-    settings = bench.servers.new_store(features=FeatureSettings(catalogue=catalogue))  # type: ignore[call-arg]
+    settings = bench.servers.new_store(features=FeatureSettings(catalogue=catalogue))
     try:
         servers_cpu = ServersCpu(bench.servers)
         (printed,) = run_side(
@@ -66,7 +68,7 @@ def peer(
     """A peer's process that writes its counts into a file. `environment` names its own; None is the product's."""
     number = next(_groups)
     results = bench.work / f"{module}-{number}.json"
-    python = {} if environment is None else {"python": bench.environments.python(environment)}
+    python = Path(sys.executable) if environment is None else bench.environments.python(environment)
     servers_cpu = ServersCpu(bench.servers)
     (printed,) = run_side(
         f"benchmarks.peers.{module}",
@@ -80,7 +82,7 @@ def peer(
             **arguments,
         },
         log=bench.log(module),
-        **python,
+        python=python,
     )
     spent = servers_cpu.spent()
     compare("the counts", json.loads(results.read_text()), truth)
@@ -93,7 +95,7 @@ def some_of(counts: Mapping[str, int]) -> dict[str, int]:
     return {user_id: counts[user_id] for user_id in chosen}
 
 
-def compare(what: str, found: Mapping[str, Any], truth: Mapping[str, int]) -> None:
+def compare(what: str, found: Mapping[str, object], truth: Mapping[str, object]) -> None:
     """Raises WrongResult with an example unless both are the same."""
     if found == truth:
         return

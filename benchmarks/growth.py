@@ -34,10 +34,8 @@ def measure(bench: Bench) -> Entry:
         traffic = Traffic(bench.size(300_000, 10_000), bench.size(_SIZES[users], _SIZES[users] // 100), skew, now_ms)
         bench.servers.refill(traffic.records())
         case = _case(users, skew)
-        run = partial(
-            consumers.headrace, bench, traffic, case=case, catalogue=consumers.SHIPPED, states_alone=False
-        )
-        rows += alternate([Side(HEADRACE, run)], bench.runs, lambda line, case=case: bench.say(f"{case}: {line}"))
+        run = partial(consumers.headrace, bench, traffic, case=case, catalogue=consumers.SHIPPED, states_alone=False)
+        rows += alternate([Side(HEADRACE, run)], bench.runs, partial(_say, bench, case))
     return Entry(
         name="growth",
         title=f"A worker as it is shipped over {traffic.events} events: more users, less even traffic",
@@ -49,3 +47,7 @@ def measure(bench: Bench) -> Entry:
             "The counts of 5 000 users were read through the API and compared with the truth.",
         ],
     )
+
+
+def _say(bench: Bench, case: str, line: str) -> None:
+    bench.say(f"{case}: {line}")

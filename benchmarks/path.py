@@ -32,7 +32,7 @@ def measure(bench: Bench) -> Entry:
             Side(ALL, partial(headrace, states_alone=False)),
             Side(FAUST, partial(_faust, bench, traffic, case)),
         ]
-        rows += alternate(sides, bench.runs, lambda line, case=case: bench.say(f"{case}: {line}"))
+        rows += alternate(sides, bench.runs, partial(_say, bench, case))
     return Entry(
         name="path",
         title=f"From Kafka to durable rows: {traffic.events} events, Zipf 1.1",
@@ -42,8 +42,8 @@ def measure(bench: Bench) -> Entry:
         notes=[
             f"{HEADRACE}: 29 features from one packed row per user (`user_state`), durable before the commit.",
             f"{ALL}: the worker as it is shipped, with the timeline's rows and the topic of features.",
-            f"{FAUST}: an agent over typed records counts per user in a table (memory, changelog topic) and writes each "
-            "event's count as a row.",
+            f"{FAUST}: an agent over typed records counts per user in a table (memory, changelog topic) and writes "
+            "each event's count as a row.",
             "Both sides' counts were read back (ours of 5 000 users) and compared with the truth.",
         ],
     )
@@ -77,3 +77,7 @@ def _keyspace(bench: Bench) -> Iterator[None]:
         yield
     finally:
         bench.servers.drop(_KEYSPACE)
+
+
+def _say(bench: Bench, case: str, line: str) -> None:
+    bench.say(f"{case}: {line}")

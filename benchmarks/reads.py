@@ -38,7 +38,16 @@ FEATURES: Final = (
 )
 _KEYSPACE: Final = "bench_reads"
 _CQL_TYPE: Final = {"int": "bigint", "float": "double", "string_list": "list<text>"}
-_TYPES: Final = ("view_item", "view_item", "view_item", "add_to_cart", "purchase", "search", "view_item_list", "select_item")
+_TYPES: Final = (
+    "view_item",
+    "view_item",
+    "view_item",
+    "add_to_cart",
+    "purchase",
+    "search",
+    "view_item_list",
+    "select_item",
+)
 
 Values = dict[str, dict[str, Any]]
 """Feature values by user and name."""
@@ -82,10 +91,10 @@ def measure(bench: Bench) -> Entry:
         servers=NAMES,
         rows=rows + missing,
         notes=[
-            "One server process for each side; the client is not counted. 16 requests at a time, and then half that rate "
-            "as an open model.",
-            f"{IDIOMATIC}: one row per user with a column per feature, a DataLoader, a resolver per field, both caches, "
-            "uvicorn with uvloop and httptools.",
+            "One server process for each side; the client is not counted. 16 requests at a time, and then half that "
+            "rate as an open model.",
+            f"{IDIOMATIC}: one row per user with a column per feature, a DataLoader, a resolver per field, both "
+            "caches, uvicorn with uvloop and httptools.",
             f"{FEAST}: `feast serve` with one worker, online store `cassandra`, materialised from the same values.",
             "All values of all users were equal on every side before the clock started. Headrace derives them at the "
             "moment of the read, the others look them up.",
@@ -168,7 +177,10 @@ def _strawberry(bench: Bench, truth: Values, kinds: Mapping[str, str], serving: 
             session.execute(insert, (user_id, *(values[name] for name in kinds)))
     (port,) = free_ports(1)
     arguments = {
-        "port": port, "cassandraPort": bench.servers.cassandra_port, "keyspace": _KEYSPACE, "kinds": dict(kinds),
+        "port": port,
+        "cassandraPort": bench.servers.cassandra_port,
+        "keyspace": _KEYSPACE,
+        "kinds": dict(kinds),
     }
     return ServerProcess(
         [sys.executable, "-m", "benchmarks.peers.strawberry_api.reads", json.dumps(arguments)],
@@ -255,7 +267,9 @@ def _feast_values(users: Sequence[str], answer: bytes) -> Values:
     found = orjson.loads(answer)
     names = found["metadata"]["feature_names"]
     return {
-        user_id: {name: each["values"][place] for name, each in zip(names, found["results"], strict=True) if name in FEATURES}
+        user_id: {
+            name: each["values"][place] for name, each in zip(names, found["results"], strict=True) if name in FEATURES
+        }
         for place, user_id in enumerate(users)
     }
 

@@ -102,7 +102,12 @@ def growth_from(base: str, case: str) -> Callable[[Results], float | None]:
 
 TARGETS: Final = (
     Target(
-        1, "ingest, batch 100, acks=all", ingest.IDIOMATIC, "at least", 20, "x",
+        1,
+        "ingest, batch 100, acks=all",
+        ingest.IDIOMATIC,
+        "at least",
+        20,
+        "x",
         cheaper("ingest", ingest.on_kafka(100), ingest.IDIOMATIC),
     ),
     Target(2, "the same", ingest.BARE, "at least", 0.6, "x", cheaper("ingest", ingest.on_kafka(100), ingest.BARE)),
@@ -113,21 +118,46 @@ TARGETS: Final = (
     Target(4, "worker", worker.FAUST, "at least", 50, "x", cheaper("worker", worker.CASE, worker.FAUST)),
     Target(5, "whole path, 1 k users", path.FAUST, "at least", 50, "x", cheaper("path", path.ONE_K, path.FAUST)),
     Target(5, "whole path, 100 k users", path.FAUST, "at least", 20, "x", cheaper("path", path.HUNDRED_K, path.FAUST)),
-    Target(6, "fresh at 20 % of capacity, p50", "itself", "at most", 10, "ms",
-           figure("freshness", freshness.LOW, "p50_ms")),
-    Target(6, "fresh at 20 % of capacity, p99", "itself", "at most", 25, "ms",
-           figure("freshness", freshness.LOW, "p99_ms")),
-    Target(6, "fresh at 70 % of capacity, p99", "itself", "at most", 50, "ms",
-           figure("freshness", freshness.HIGH, "p99_ms")),
-    Target(7, "read of one user at half capacity, p99", "itself", "at most", 10, "ms",
-           figure("reads", reads.ONE_HALF, "p99_ms")),
+    Target(
+        6, "fresh at 20 % of capacity, p50", "itself", "at most", 10, "ms", figure("freshness", freshness.LOW, "p50_ms")
+    ),
+    Target(
+        6, "fresh at 20 % of capacity, p99", "itself", "at most", 25, "ms", figure("freshness", freshness.LOW, "p99_ms")
+    ),
+    Target(
+        6,
+        "fresh at 70 % of capacity, p99",
+        "itself",
+        "at most",
+        50,
+        "ms",
+        figure("freshness", freshness.HIGH, "p99_ms"),
+    ),
+    Target(
+        7,
+        "read of one user at half capacity, p99",
+        "itself",
+        "at most",
+        10,
+        "ms",
+        figure("reads", reads.ONE_HALF, "p99_ms"),
+    ),
     Target(7, "read of one user", reads.FEAST, "at least", 5, "x", cheaper("reads", reads.ONE, reads.FEAST)),
     Target(7, "read of one user", reads.IDIOMATIC, "at least", 5, "x", cheaper("reads", reads.ONE, reads.IDIOMATIC)),
     Target(7, "read of 100 users", reads.FEAST, "at least", 5, "x", cheaper("reads", reads.HUNDRED, reads.FEAST)),
-    Target(7, "read of 100 users", reads.IDIOMATIC, "at least", 5, "x",
-           cheaper("reads", reads.HUNDRED, reads.IDIOMATIC)),
-    Target(8, "cost of an event, 1 M users", "1 k users", "at most", 1.2, "x",
-           growth_from(growth.SMALLEST, growth.LARGEST)),
-    Target(8, "cost of an event, one key = 50 %", "uniform", "at most", 1.2, "x",
-           growth_from(growth.UNIFORM, growth.ONE_KEY)),
+    Target(
+        7, "read of 100 users", reads.IDIOMATIC, "at least", 5, "x", cheaper("reads", reads.HUNDRED, reads.IDIOMATIC)
+    ),
+    Target(
+        8, "cost of an event, 1 M users", "1 k users", "at most", 1.2, "x", growth_from(growth.SMALLEST, growth.LARGEST)
+    ),
+    Target(
+        8,
+        "cost of an event, one key = 50 %",
+        "uniform",
+        "at most",
+        1.2,
+        "x",
+        growth_from(growth.UNIFORM, growth.ONE_KEY),
+    ),
 )

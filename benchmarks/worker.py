@@ -39,7 +39,7 @@ def measure(bench: Bench) -> Entry:
         servers=NAMES,
         rows=alternate(sides, bench.runs, bench.say),
         notes=[
-            f"{HEADRACE}: counts in sliding windows, every changed user's state durable in Cassandra before the commit.",
+            f"{HEADRACE}: counts in sliding windows, every changed user's state durable in Cassandra at the commit.",
             f"{FULL}: the worker as it is shipped, which no peer's row does the like of.",
             "Quix: state in RocksDB with its changelog topic. Bytewax: in memory, no recovery. Faust: table in memory "
             "with its changelog topic, uvloop.",

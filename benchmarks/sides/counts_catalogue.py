@@ -1,4 +1,4 @@
-"""The counts that the peers keep, as a catalogue: HEADRACE_FEATURES__CATALOGUE=benchmarks.sides.counts_catalogue:CATALOGUE"""
+"""The counts that the peers keep, as a catalogue."""
 
 from features.catalogue import Catalogue, Count, Windowed
 from features.definitions import ANY

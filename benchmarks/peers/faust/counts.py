@@ -78,7 +78,7 @@ async def note() -> None:
         await asyncio.to_thread(settle)
         await app.producer.flush()
         meter.report("", handled)
-        Path(arguments["results"]).write_text(json.dumps(dict(counts.items())))
+        await asyncio.to_thread(Path(arguments["results"]).write_text, json.dumps(dict(counts.items())))
         os._exit(0)
 
 
