@@ -12,27 +12,31 @@ from typing import Final
 import aiohttp
 
 from benchmarks.harness import Sample
-from benchmarks.processes import ServerProcess
+from benchmarks.processes import ServerProcess, ServersCpu
+from benchmarks.servers import Servers
 
 _AT_ONCE: Final = 16
 _WARM_UP: Final = 0.2
 """Of the time that is measured."""
 
 
-async def closed(server: ServerProcess, path: str, bodies: Sequence[bytes], seconds: float, case: str) -> Sample:
+async def closed(
+    server: ServerProcess, path: str, bodies: Sequence[bytes], seconds: float, case: str, servers: Servers
+) -> Sample:
     """Sixteen requests at a time for so many seconds."""
     async with _session() as session:
         turn = itertools.cycle(bodies)
         await _until(time.monotonic() + seconds * _WARM_UP, session, server.url + path, turn)
+        servers_cpu = ServersCpu(servers)
         cpu, began = server.cpu_seconds(), time.perf_counter()
         latencies_ms = await _until(time.monotonic() + seconds, session, server.url + path, turn)
         wall_seconds = time.perf_counter() - began
         cpu_seconds = server.cpu_seconds() - cpu
-    return Sample(case, len(latencies_ms), wall_seconds, cpu_seconds, figures=percentiles(latencies_ms))
+    return Sample(case, len(latencies_ms), wall_seconds, cpu_seconds, servers_cpu.spent(), percentiles(latencies_ms))
 
 
 async def at_rate(
-    server: ServerProcess, path: str, bodies: Sequence[bytes], seconds: float, rate: float, case: str
+    server: ServerProcess, path: str, bodies: Sequence[bytes], seconds: float, rate: float, case: str, servers: Servers
 ) -> Sample:
     """An open model: a slow answer delays no other request, and its wait counts from its own time."""
     latencies_ms: list[float] = []
@@ -42,6 +46,7 @@ async def at_rate(
             await _post(session, server.url + path, body)
             latencies_ms.append((time.perf_counter() - due) * 1000)
 
+        servers_cpu = ServersCpu(servers)
         cpu, began = server.cpu_seconds(), time.perf_counter()
         async with asyncio.TaskGroup() as answers:
             for number, body in zip(range(max(2, int(rate * seconds))), itertools.cycle(bodies), strict=False):
@@ -50,7 +55,7 @@ async def at_rate(
                 answers.create_task(one(body, due))
         wall_seconds = time.perf_counter() - began
         cpu_seconds = server.cpu_seconds() - cpu
-    return Sample(case, len(latencies_ms), wall_seconds, cpu_seconds, figures=percentiles(latencies_ms))
+    return Sample(case, len(latencies_ms), wall_seconds, cpu_seconds, servers_cpu.spent(), percentiles(latencies_ms))
 
 
 def percentiles(milliseconds: Sequence[float]) -> dict[str, float]:

@@ -93,6 +93,7 @@ def sample_of(printed: Mapping[str, Any], servers_cpu_seconds: Mapping[str, floa
         printed["wallSeconds"],
         printed["cpuSeconds"],
         dict(servers_cpu_seconds or {}),
+        printed.get("figures", {}),
     )
 
 

@@ -109,10 +109,10 @@ def _load(bench: Bench, server: ServerProcess, api: Api, users: Sequence[str]) -
     hundreds = [api.body(chosen[first : first + 100]) for first in range(0, len(chosen) - 99, 20)]
 
     async def run() -> list[Sample]:
-        one = await http_load.closed(server, api.path, single, seconds, ONE)
+        one = await http_load.closed(server, api.path, single, seconds, ONE, bench.servers)
         rate = one.items / one.wall_seconds / 2
-        half = await http_load.at_rate(server, api.path, single, seconds, rate, ONE_HALF)
-        return [one, half, await http_load.closed(server, api.path, hundreds, seconds, HUNDRED)]
+        half = await http_load.at_rate(server, api.path, single, seconds, rate, ONE_HALF, bench.servers)
+        return [one, half, await http_load.closed(server, api.path, hundreds, seconds, HUNDRED, bench.servers)]
 
     return asyncio.run(run())
 

@@ -43,15 +43,14 @@ def run(
     for name in names:
         if name not in ENTRIES:
             raise UnknownBenchmark(f"no benchmark is called {name}; there are {', '.join(ENTRIES)}")
+    facts = machine(quick=quick, runs=runs)
     entries: list[Entry] = []
     with Bench(home, quick=quick, runs=runs, say=say) as bench:
         for name in names or ENTRIES:
             say(f"benchmark {name}")
             entries.append(import_module(f"benchmarks.{name}").measure(bench))
-            written = write(
-                home, machine(quick=quick, runs=runs), entries
-            )  # what is done is kept if the next one fails
-    report.print_all(console, machine(quick=quick, runs=runs), entries, _verdicts(entries))
+            written = write(home, facts, entries)  # what is done is kept if the next one fails
+    report.print_all(console, facts, entries, _verdicts(entries))
     return written
 
 
@@ -72,6 +71,7 @@ def machine(*, quick: bool, runs: int) -> dict[str, Any]:
         "size": "quick: too small for figures" if quick else "full",
         "runs": runs,
         "cores": os.cpu_count(),
+        "load before": round(os.getloadavg()[0], 1),
         "GiB": round(psutil.virtual_memory().total / 2**30),
         "system": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),

@@ -47,11 +47,11 @@ def judge(results: Results) -> list[Verdict]:
     return [Verdict(target, target.read(results)) for target in TARGETS]
 
 
-def cheaper(entry: str, case: str, than: str) -> Callable[[Results], float | None]:
+def cheaper(entry: str, case: str, than: str, side: str = HEADRACE) -> Callable[[Results], float | None]:
     """Items per CPU second of ours, over those of the other side."""
 
     def read(results: Results) -> float | None:
-        return results[entry].times_cheaper(case, than) if entry in results else None
+        return results[entry].times_cheaper(case, than, side) if entry in results else None
 
     return read
 
@@ -118,6 +118,18 @@ TARGETS: Final = (
     Target(4, "worker", worker.FAUST, "at least", 50, "x", cheaper("worker", worker.CASE, worker.FAUST)),
     Target(5, "whole path, 1 k users", path.FAUST, "at least", 50, "x", cheaper("path", path.ONE_K, path.FAUST)),
     Target(5, "whole path, 100 k users", path.FAUST, "at least", 20, "x", cheaper("path", path.HUNDRED_K, path.FAUST)),
+    *(
+        Target(
+            5,
+            f"whole path, {case}, all projections",
+            path.FAUST,
+            "at least",
+            wanted,
+            "x",
+            cheaper("path", case, path.FAUST, side=path.ALL),
+        )
+        for case, wanted in ((path.ONE_K, 50), (path.HUNDRED_K, 20))
+    ),
     Target(
         6, "fresh at 20 % of capacity, p50", "itself", "at most", 10, "ms", figure("freshness", freshness.LOW, "p50_ms")
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -17,6 +19,7 @@ HOME: Final = ROOT / ".headrace" / "bench"
 
 def bench(names: Sequence[str], *, quick: bool, runs: int, markdown: bool, say: Callable[[str], None]) -> None:
     """Measure, print the tables on stdout and write the files. Raises typer.BadParameter for an unknown name."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that servers and sides are stopped
     console = Console(quiet=markdown, width=None if Console().is_terminal else 200)
     try:
         written = run_entries(HOME, names, quick=quick, runs=runs, console=console, say=say)

@@ -56,11 +56,21 @@ def watch(records: int) -> None:
         if folded and not meter.began:
             meter.begin()
             first = folded
-        if folded >= records and not REGISTRY.get_sample_value("headrace_lane_pending_records"):
+        if folded >= records and not metric("headrace_lane_pending_records"):
             break
         time.sleep(_LOOK_SECONDS)
-    meter.report("", folded - first, folded=folded)
+    meter.report("", folded - first, figures={"records_a_flush": records_a_flush()})
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def records_a_flush() -> float:
+    """Mean size of the batches that were folded at once."""
+    return metric("headrace_flush_records_sum") / max(1.0, metric("headrace_flush_records_count"))
+
+
+def metric(name: str) -> float:
+    """A metric of this process; 0 without one of that name."""
+    return REGISTRY.get_sample_value(name) or 0.0
 
 
 def main() -> int:
