@@ -113,6 +113,18 @@ class Entry:
         return theirs.cpu_us / ours.cpu_us if ours and theirs and ours.cpu_us else None
 
 
+Facts = dict[str, str | int | float]
+"""Where, when and how something was measured, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """An entry and the facts of its run."""
+
+    facts: Facts
+    entry: Entry
+
+
 def alternate(sides: Sequence[Side], runs: int, say: Callable[[str], None]) -> list[Row]:
     """Run every side `runs` times, by turns and from the other end in each second round; rows in order of the cases.
 

@@ -12,8 +12,19 @@ from rich.console import Console
 
 from benchmarks import ingest, report, targets, worker
 from benchmarks.consumers import compare
-from benchmarks.harness import HEADRACE, Entry, Row, Sample, Side, SideFailed, Unavailable, WrongResult, alternate
-from benchmarks.run import ENTRIES, UnknownBenchmark, run
+from benchmarks.harness import (
+    HEADRACE,
+    Entry,
+    Measured,
+    Row,
+    Sample,
+    Side,
+    SideFailed,
+    Unavailable,
+    WrongResult,
+    alternate,
+)
+from benchmarks.run import ENTRIES, Latest, UnknownBenchmark, run
 from benchmarks.sides.ingest_load import client_event
 from benchmarks.traffic import EVENT_BYTES, HOUR_MS, Skew, Traffic
 
@@ -144,13 +155,24 @@ def test_a_page_holds_any_text_as_text() -> None:
     nasty = '<script>alert("|")</script>'
     result = Entry(nasty, nasty, "event", nasty, [Row(nasty, nasty, [sample(nasty, 3.0)]), Row("", "x", reason=nasty)])
     verdicts = targets.judge({})
-    page = report.to_html({"date": nasty}, [result], verdicts)
+    page = report.to_html([Measured({"date": nasty}, result)], verdicts)
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "http" not in page.replace("HTTP", "")
-    table = [line for line in report.to_markdown({}, [result], verdicts).splitlines() if line.startswith("|")]
+    table = [line for line in report.to_markdown([Measured({}, result)], verdicts).splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in table if "alert" in line}) == 1
-    assert orjson.loads(report.to_json({}, [result], verdicts))["entries"][0]["rows"][0]["cpuUs"] == pytest.approx(3.0)
+    assert orjson.loads(report.to_json([Measured({}, result)], verdicts))["entries"][0]["rows"][0][
+        "cpuUs"
+    ] == pytest.approx(3.0)
+
+
+def test_results_of_single_entries_are_shown_together(tmp_path: Path) -> None:
+    latest = Latest(tmp_path)
+    for name, cost in (("worker", 2.0), ("ingest", 3.0), ("worker", 4.0)):
+        latest.keep(Measured({"runs": 1}, entry(name, {("case", HEADRACE): cost})))
+    found = latest.all()
+    assert [each.entry.name for each in found] == ["ingest", "worker"]
+    assert found[1].entry.rows[0].cpu_us == pytest.approx(4.0)
 
 
 @pytest.mark.parametrize(
