@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cli import quality
 from cli.errors import reported
-from runtime.settings import Settings
+from runtime.settings import load_settings
 
 app = typer.Typer(
     help="Headrace: events in through GraphQL, features out, milliseconds later.",
@@ -42,7 +42,7 @@ def demo(
     from cli.demo import demo as run_demo
 
     with reported():
-        ok = run_demo(Settings(), events=events, seed=seed, rate=rate, once=once, as_json=as_json, report=say)
+        ok = run_demo(load_settings(), events=events, seed=seed, rate=rate, once=once, as_json=as_json, report=say)
     raise typer.Exit(0 if ok else 1)
 
 
@@ -52,7 +52,7 @@ def up(as_json: Json = False) -> None:
     from cli.system import System
 
     with reported():
-        system = System(Settings(), say)
+        system = System(load_settings(), say)
         system.up()
         print_status(system.status(), as_json=as_json)
 
@@ -63,7 +63,7 @@ def down() -> None:
     from cli.system import System
 
     with reported():
-        System(Settings(), say).down()
+        System(load_settings(), say).down()
 
 
 @app.command()
@@ -72,7 +72,7 @@ def status(as_json: Json = False) -> None:
     from cli.system import System
 
     with reported():
-        print_status(System(Settings(), say).status(), as_json=as_json)
+        print_status(System(load_settings(), say).status(), as_json=as_json)
 
 
 @app.command()
@@ -81,7 +81,7 @@ def migrate(as_json: Json = False) -> None:
     from cli.migrate import migrate as run_migrate
 
     with reported():
-        made = run_migrate(Settings())
+        made = run_migrate(load_settings())
     if as_json:
         print(json.dumps({"tables": made.tables, "topics": made.topics}))
     else:
@@ -94,7 +94,7 @@ def api() -> None:
     from cli.api import run
 
     with reported():
-        code = run(Settings())
+        code = run(load_settings())
     raise typer.Exit(code)
 
 
@@ -104,7 +104,7 @@ def worker() -> None:
     from cli.worker import run
 
     with reported():
-        code = run(Settings())
+        code = run(load_settings())
     raise typer.Exit(code)
 
 
@@ -145,7 +145,7 @@ def features_check(as_json: Json = False) -> None:
     from cli.features import check as run_check
 
     with reported():
-        changes = run_check(Settings())
+        changes = run_check(load_settings())
     if as_json:
         print(json.dumps([dataclasses.asdict(change) for change in changes]))
         return
@@ -163,9 +163,30 @@ def features_explain(
     from cli.features import lines
 
     with reported():
-        explained = run_explain(Settings(), user, name)
+        explained = run_explain(load_settings(), user, name)
     print(json.dumps(explained) if as_json else "\n".join(lines(user, name, explained)))
     raise typer.Exit(1 if explained["differs"] else 0)
+
+
+@features_app.command("watch")
+def features_watch(
+    user: Annotated[str, typer.Argument(help="The user's id.")],
+    names: Annotated[str, typer.Option(help="Only these features, separated by commas.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each change.")] = False,
+) -> None:
+    """Show a user's values, and then those that events change, until Ctrl-C."""
+    from cli.watch import ChangedValues
+    from cli.watch import watch as run_watch
+
+    shown = ChangedValues()
+
+    def show(change: dict[str, Any]) -> None:
+        for line in [json.dumps(change)] if as_json else shown.lines(change):
+            print(line, flush=True)
+
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    with reported():
+        run_watch(load_settings(), user, chosen or None, show, say)
 
 
 def print_status(status: dict[str, object], *, as_json: bool) -> None:
@@ -181,7 +202,11 @@ def print_status(status: dict[str, object], *, as_json: bool) -> None:
         print(
             f"{process['name']:<12}{ready:<11}pid {process['pid']:<9}{megabytes:>5} MiB{process['uptimeSeconds']:>9} s"
         )
-    if not processes:
+    died = status["died"]
+    assert isinstance(died, list)
+    for process in died:
+        print(f"{process['name']:<12}died       see {process['log']}, then: ./headrace up")
+    if not processes and not died:
         print("nothing runs here; start with: ./headrace up")
         return
     print(f"GraphQL      {status['api']}/graphql")

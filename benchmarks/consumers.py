@@ -14,13 +14,11 @@ from typing import Final
 import orjson
 
 from benchmarks import asgi
+from benchmarks.application import new_app
 from benchmarks.bench import Bench
 from benchmarks.harness import Sample, WrongResult
 from benchmarks.processes import ServersCpu, run_side, sample_of
 from benchmarks.traffic import Traffic
-from features import load_catalogue
-from graphql_api.app import create_app
-from runtime.health import Readiness
 from runtime.memory_producer import MemoryProducer
 from runtime.settings import FeatureSettings, Settings, as_environment
 from schemas.topics import EVENTS
@@ -113,14 +111,7 @@ async def _served_counts(settings: Settings, user_ids: Sequence[str], feature: s
     await store.start()
     try:
         await store.connected()
-        app = create_app(
-            settings.api,
-            store=store,
-            producer=MemoryProducer(),
-            catalogue=load_catalogue(settings.features.catalogue),
-            events_epoch=lambda: 1,
-            readiness=Readiness({}),
-        )
+        app = new_app(settings, store=store, producer=MemoryProducer())
         counts = {}
         for first in range(0, len(user_ids), _USERS_A_READ):
             ids = user_ids[first : first + _USERS_A_READ]

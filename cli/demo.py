@@ -69,8 +69,8 @@ def demo(settings: Settings, *, events: int, seed: int, rate: int, once: bool, a
     """Run it; whether everything was as it must be. What this has started is stopped again if `once`."""
     system = System(settings, report)
     found_running = {process.name for process in system.stack.keeper.all()}
-    system.up()
     try:
+        system.up()
         outcome = asyncio.run(_run(system, Shape(events, rate, seed), report))
         _print(outcome, as_json=as_json, report=report)
     finally:

@@ -9,9 +9,11 @@ from typing import Final
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from features import CatalogueError
-from runtime.kafka_topics import KafkaUnavailable
+from runtime.kafka_topics import KafkaUnavailable, TopicUnusable
+from runtime.settings import UnknownSetting
 from stack import NotReadyInTime, StackError
 from storage import StoreError, StoreUnavailable
 
@@ -42,6 +44,8 @@ def reported() -> Iterator[None]:
         _exit(
             f"setting {name} is not usable\n  {first['msg']}, got {first['input']!r}\n  see .env.example", CONFIGURATION
         )
+    except (UnknownSetting, SettingsError) as error:
+        _exit(f'a setting is not usable\n  {error}\n  see .env.example; lists are JSON: ["a", "b"]', CONFIGURATION)
     except CatalogueError as error:
         _exit(f"the feature catalogue is not usable\n  {error}\n  see docs/reference/config.md", CONFIGURATION)
     except NotReadyInTime as error:
@@ -52,6 +56,8 @@ def reported() -> Iterator[None]:
         _exit(f"a dependency does not answer\n  {error}\n  ./headrace status shows what runs here", DEPENDENCY)
     except StoreError as error:
         _exit(f"the store is not usable\n  {error}\n  ./headrace migrate", FAILURE)
+    except TopicUnusable as error:
+        _exit(f"a topic is not usable\n  {error}\n  see docs/operations.md", CONTRACT)
     except CommandFailed as error:
         _exit(str(error), error.code)
 

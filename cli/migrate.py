@@ -23,15 +23,16 @@ def migrate(settings: Settings) -> Migrated:
     """Tables first: an events topic that is made anew begins a new epoch, which the tables must know beforehand."""
     migrator = Migrator(settings.cassandra)
     try:
-        tables = migrator.migrate()
+        with migrator.in_turn():
+            tables = migrator.migrate()
 
-        def before_creating(topic: str) -> None:
-            if topic == topics.EVENTS.name:
-                migrator.start_epoch()
+            def before_creating(topic: str) -> None:
+                if topic == topics.EVENTS.name:
+                    migrator.start_epoch()
 
-        wanted = [(topic.name, topic.partitions, topic.config) for topic in topics.ALL]
-        created = asyncio.run(create_topics(settings.kafka, wanted, before_creating=before_creating))
-        migrator.adopt_topic()
-        return Migrated(tables, created)
+            wanted = [(topic.name, topic.partitions, topic.config) for topic in topics.ALL]
+            created = asyncio.run(create_topics(settings.kafka, wanted, before_creating=before_creating))
+            migrator.adopt_topic()
+            return Migrated(tables, created)
     finally:
         migrator.close()

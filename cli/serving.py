@@ -18,20 +18,22 @@ _SWITCH_SECONDS = 0.0005
 # Little of what we make is cyclic, and a full collection looks at every state that a worker holds: with Python's
 # thresholds they were the slowest hundredth of all reads (freshness p99 70 to 110 ms, 32 to 39 ms with these).
 _GC_THRESHOLDS = (20_000, 50, 100)
-_GRACEFUL_SECONDS = 15  # longer than any request may take (see graphql_api.app)
+_GRACEFUL_SECONDS = 15  # longer than the longest request: the longest wait for a receipt, and a margin
 
 
 class HttpServer(uvicorn.Server):
     """Uvicorn that leaves signals to `run`: its own handling would end the process by the signal instead of with 0."""
 
-    def __init__(self, app: Any, host: str, port: int) -> None:
+    def __init__(self, app: Any, host: str, port: int, *, max_message_bytes: int | None = None) -> None:
+        """WebSockets are spoken where `max_message_bytes` says how much one may send at once."""
         super().__init__(
             uvicorn.Config(
                 app,
                 host=host,
                 port=port,
                 http="httptools",
-                ws="none",
+                ws="none" if max_message_bytes is None else "websockets-sansio",
+                ws_max_size=max_message_bytes or 0,
                 access_log=False,
                 log_config=None,
                 server_header=False,

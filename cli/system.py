@@ -67,6 +67,8 @@ class System:
                 self._report(f"stopping {process.name}")
                 self.stack.keeper.stop(process.name)
         self.stack.down(kept)
+        for name in self.stack.keeper.died():
+            self.stack.keeper.stop(name)  # so that nobody reports it any more
 
     def start(self, service: Service, *, argv: tuple[str, ...] | None = None) -> RunningProcess:
         """Start one of our processes in the background, by default `headrace.py ROLE`."""
@@ -101,6 +103,7 @@ class System:
             "kafka": [f"127.0.0.1:{config.kafka_port}"],
             "cassandra": {"contactPoints": ["127.0.0.1"], "port": config.cassandra_port},
             "processes": [self._describe(process) for process in self.stack.keeper.all()],
+            "died": [{"name": name, "log": str(self.stack.keeper.log_path(name))} for name in self.stack.keeper.died()],
         }
 
     def is_up(self) -> bool:

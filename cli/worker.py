@@ -17,6 +17,7 @@ from runtime.health import Readiness, health_app
 from runtime.producer import EventProducer
 from runtime.settings import Settings
 from storage import CassandraUserStore
+from streams.errors import EventsTopicRemade
 from streams.worker import Worker, new_worker
 
 log = structlog.get_logger()
@@ -34,11 +35,12 @@ async def _work(settings: Settings, stop: asyncio.Event) -> int:
     catalogue = load_catalogue(settings.features.catalogue)
     store = CassandraUserStore(settings.cassandra)
     producer = EventProducer(settings.kafka.bootstrap_servers, client_id="headrace-worker")
+    deployment = checks.DeploymentCheck(store)
     membership = checks.MembershipCheck()
     readiness = Readiness(
         {
             "kafka": checks.kafka(producer),
-            "cassandra": checks.DeploymentCheck(store),
+            "cassandra": deployment,
             "group": membership,
             "lifecycle": checks.running(stop),
         }
@@ -56,7 +58,7 @@ async def _work(settings: Settings, stop: asyncio.Event) -> int:
             return 0
         membership.worker = worker
         running.push_async_callback(worker.stop)
-        reason = await _unless_stopped(worker.wait_failed(), stop)
+        reason = await _unless_stopped(_why_not_on(worker, deployment), stop)
         if reason is None:
             return 0
         log.error("the worker cannot go on", reason=str(reason) or type(reason).__name__, exc_info=reason)
@@ -81,6 +83,19 @@ async def _join(settings: Settings, store: CassandraUserStore, producer: EventPr
     worker = await new_worker(settings.kafka, settings.worker, store=store, producer=producer, catalogue=catalogue)
     await worker.start()
     return worker
+
+
+async def _why_not_on(worker: Worker, deployment: checks.DeploymentCheck) -> BaseException:
+    """Returns what keeps this process from going on."""
+    failed, remade = asyncio.ensure_future(worker.wait_failed()), asyncio.ensure_future(deployment.remade.wait())
+    try:
+        await asyncio.wait({failed, remade}, return_when=asyncio.FIRST_COMPLETED)
+        return (
+            failed.result() if failed.done() else EventsTopicRemade("its offsets begin again: start the worker again")
+        )
+    finally:
+        failed.cancel()
+        remade.cancel()
 
 
 async def _unless_stopped(work: Coroutine[None, None, T], stop: asyncio.Event) -> T | None:

@@ -106,27 +106,10 @@ class Folder:
         state.cover(event.event_time)
         append_ms = state.append_ms
         if plan.counts or plan.sums:
-            self._add_to_cells(state.cells, plan, event, append_ms)
+            _add_to_cells(state.cells, plan, event, append_ms)
         parts = state.parts
         for place, add in plan.adds:
             add(parts[place], event, offset, append_ms)
-
-    def _add_to_cells(self, cells: tuple[Cells, ...], plan: _Plan, event: Event, append_ms: int) -> None:
-        _, counts, first_cell, sums, *_ = plan
-        time_ms = event.event_time
-        for slot, hop_ms, longest_ms in LAYERS:
-            layer_cells = cells[slot]
-            index = time_ms // hop_ms
-            if index in layer_cells:
-                cell = layer_cells[index]
-                for slot in counts:
-                    cell[slot] += 1
-            elif index >= (append_ms - longest_ms) // hop_ms:
-                cell = layer_cells[index] = first_cell.copy()
-            else:
-                continue  # no later read can need it
-            if sums:
-                _add_sums(cell, sums, event)
 
     def _undo(self, state: UserState, undo: Event, key: int, check: int, append_ms: int) -> Outcome:
         """Subtract the original that `undo` names, with its own time and type, from wherever it was added."""
@@ -175,6 +158,22 @@ class Folder:
                 del layer_cells[index]
         for place, undo in plan.undos:
             undo(state.parts[place], original, offset, state.append_ms)
+
+
+def _add_to_cells(cells: tuple[Cells, ...], plan: _Plan, event: Event, append_ms: int) -> None:
+    counts, sums, time_ms = plan.counts, plan.sums, event.event_time
+    for layer_cells, (_, hop_ms, longest_ms) in zip(cells, LAYERS, strict=True):
+        index = time_ms // hop_ms
+        cell = layer_cells.get(index)
+        if cell is not None:
+            for slot in counts:
+                cell[slot] += 1
+        elif index >= (append_ms - longest_ms) // hop_ms:
+            cell = layer_cells[index] = plan.first_cell.copy()
+        else:
+            continue  # no later read can need it
+        if sums:
+            _add_sums(cell, sums, event)
 
 
 def _add_sums(cell: list[int], sums: tuple[tuple[int, Sum], ...], event: Event) -> None:

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from features.catalogue import Catalogue
 from graphql_api.bodies import BodyLimit
@@ -18,6 +18,7 @@ from graphql_api.ingest import Ingest
 from graphql_api.reads import Reads
 from graphql_api.schema import build_schema
 from graphql_api.view import GraphQLView
+from graphql_api.watch import Hub
 from runtime.clock import now_ms
 from runtime.health import Readiness
 from runtime.producer import Producer
@@ -33,21 +34,25 @@ def create_app(
     store: UserStore,
     producer: Producer,
     catalogue: Catalogue,
+    hub: Hub,
     events_epoch: Callable[[], int | None],
     readiness: Readiness,
     clock: Callable[[], int] = now_ms,
 ) -> Starlette:
-    """The API. Starting and stopping the store, the producer and the readiness checks is the caller's business."""
+    """The API. Starting and stopping what it is handed is the caller's business."""
     view = GraphQLView(
         build_schema(catalogue),
         ingest=Ingest(producer, settings, clock=clock, events_epoch=events_epoch),
         reads=Reads(store, catalogue, settings, clock=clock),
+        hub=hub,
         timeout_seconds=(max(settings.max_deadline_ms, settings.track_deadline_ms) + MARGIN_MS) / 1000,
+        max_subscriptions=settings.max_subscriptions,
     )
     return Starlette(
         routes=[
             Route("/", _to_graphql),
             Route("/graphql", view),  # not a Mount, which would answer POST with a redirect
+            WebSocketRoute("/graphql", view),
             *health_routes(readiness),
             static_files(),
         ],

@@ -8,14 +8,16 @@ import strawberry
 
 from graphql_api.ingest import Ingest
 from graphql_api.reads import Reads
+from graphql_api.watch import Hub
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """One per request."""
+    """One per request, or per socket."""
 
     ingest: Ingest
     reads: Reads
+    hub: Hub
     trace_id: str
 
 

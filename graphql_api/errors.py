@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import aclosing
 from typing import ClassVar, Final, Literal
 
 import orjson
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
 from starlette.responses import Response
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.schema.schema import StreamResult
+from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
 
 from storage.errors import StoreUnavailable
 
@@ -67,9 +73,9 @@ def refusal(error: RequestRefused, trace_id: str, media_type: str = "application
     )
 
 
-def present(errors: Sequence[GraphQLError], *, before_execution: bool, trace_id: str) -> list[dict[str, object]]:
-    """The errors as clients see them. Unexpected ones are masked and logged, in one line for the whole request."""
-    presented: list[dict[str, object]] = []
+def masked(errors: Sequence[GraphQLError], *, before_execution: bool, trace_id: str) -> list[GraphQLError]:
+    """The errors as clients see them. Unexpected ones are hidden and logged, in one line for the whole request."""
+    shown: list[GraphQLError] = []
     unexpected: BaseException | None = None
     for error in errors:
         code, message = _judge(error, before_execution)
@@ -78,15 +84,12 @@ def present(errors: Sequence[GraphQLError], *, before_execution: bool, trace_id:
         extensions: dict[str, object] = {"code": code, "traceId": trace_id}
         if input_path := _input_path(error.message):
             extensions["path"] = input_path
-        entry: dict[str, object] = {"message": message, "extensions": extensions}
-        if error.locations:
-            entry["locations"] = [location.formatted for location in error.locations]
-        if error.path is not None:
-            entry["path"] = error.path
-        presented.append(entry)
+        shown.append(
+            GraphQLError(message, error.nodes, error.source, error.positions, error.path, extensions=extensions)
+        )
     if unexpected is not None:
         log_failure(unexpected, trace_id)
-    return presented
+    return shown
 
 
 def log_failure(error: BaseException, trace_id: str) -> None:
@@ -103,15 +106,19 @@ def _judge(error: GraphQLError, before_execution: bool) -> tuple[ErrorCode, str]
         return cause.code, str(cause)
     if isinstance(cause, StoreUnavailable):
         return "UPSTREAM_UNAVAILABLE", "the feature store does not answer at the moment; try again"
+    if isinstance(cause, CannotGetOperationTypeError | InvalidOperationTypeError | MissingQueryError):
+        return "BAD_USER_INPUT", error.message
     if isinstance(cause, TimeoutError):
         return "TIMEOUT", "the request was not done in time; try again"
     if isinstance(cause, RecursionError):
         return "BAD_USER_INPUT", "the request is nested too deeply"
+    if isinstance(cause, ValueError) and "integer string conversion" in str(cause):  # Python's limit of 4 300 digits
+        return "BAD_USER_INPUT", "a number in the request is too long"
     if isinstance(error, GraphQLSyntaxError):
         return "GRAPHQL_PARSE_FAILED", error.message
     if cause is not None and not isinstance(cause, GraphQLError):
         return "INTERNAL", "internal error; the traceId leads to its log line"
-    if before_execution:
+    if before_execution and not _IN_VARIABLE.match(error.message):  # a subscription's variables are read before it
         return "GRAPHQL_VALIDATION_FAILED", error.message
     # Without a cause, execution itself speaks only of values that do not fit their declared types.
     if error.path is None or _IN_ARGUMENT.search(error.message):
@@ -131,3 +138,17 @@ def _input_path(message: str) -> str | None:
         return None
     field = _MISSING.search(message, at.end())
     return at["name"] + (at["path"] or "") + (f".{field['field']}" if field else "")
+
+
+async def masked_stream(results: StreamResult, trace_id: str) -> StreamResult:
+    """The results with `masked` errors; an operation that cannot begin is a result as well, and the only one."""
+    try:
+        async with aclosing(results):
+            async for result in results:
+                if isinstance(result, ExecutionResult) and result.errors:
+                    before_execution = isinstance(result, PreExecutionError)
+                    result.errors = masked(result.errors, before_execution=before_execution, trace_id=trace_id)
+                yield result
+    except Exception as error:  # what the parser and the rules of ours refuse is raised here
+        cause = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+        yield PreExecutionError(data=None, errors=masked([cause], before_execution=True, trace_id=trace_id))

@@ -65,7 +65,7 @@ class Reads:
 
         Raises BadUserInput, StoreUnavailable.
         """
-        _require_id(user_id)
+        require_id(user_id)
         if deadline_ms < 0:
             raise BadUserInput("`deadlineMs` must not be negative")
         if after is None:
@@ -74,9 +74,10 @@ class Reads:
             position = decode_receipt(after)
         except InvalidReceipt as error:
             raise BadUserInput("`after` is not a receipt of trackEvents") from error
-        return await self._wait(user_id, position, min(deadline_ms, self._settings.max_deadline_ms) / 1000)
+        return await self.user_at(user_id, position, min(deadline_ms, self._settings.max_deadline_ms) / 1000)
 
-    async def _wait(self, user_id: str, position: Position, seconds: float) -> UserRow:
+    async def user_at(self, user_id: str, position: Position, seconds: float) -> UserRow:
+        """The user's row as soon as it holds `position`, at most `seconds` later. Raises StoreUnavailable."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         deadline = began + seconds
@@ -94,7 +95,7 @@ class Reads:
         if len(user_ids) > MAX_USERS:
             raise BadUserInput(f"{len(user_ids)} users in one request; the limit is {MAX_USERS}")
         for user_id in user_ids:
-            _require_id(user_id)
+            require_id(user_id)
         packed = await self._store.load_states(list(dict.fromkeys(user_ids)))
         return [self._unpacked(user_id, packed.get(user_id)) for user_id in user_ids]
 
@@ -141,7 +142,8 @@ class Reads:
         )
 
 
-def _require_id(user_id: str) -> None:
+def require_id(user_id: str) -> None:
+    """Raises BadUserInput for a text that cannot be a user's id."""
     if not 0 < len(user_id) <= MAX_ID_CHARS:
         raise BadUserInput(f"a user's id must have 1 to {MAX_ID_CHARS} characters")
 

@@ -20,17 +20,20 @@ from strawberry.extensions import (
 )
 from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StreamResult
 from strawberry.tools import create_type
 from strawberry.types import ExecutionContext
 
 from features.catalogue import Catalogue
 from graphql_api.context import Info, RequestContext
+from graphql_api.errors import masked_stream
 from graphql_api.event_types import EventConnection, TrackEventsInput, TrackEventsPayload
 from graphql_api.explain_types import FeatureExplanation
 from graphql_api.explaining import explain_feature
 from graphql_api.feature_types import FeatureValue, UserFeatures, known_feature, user_features_type
 from graphql_api.reads import UserRow
 from graphql_api.scalars import DATE_TIME
+from graphql_api.subscriptions import subscription_type
 from schemas.events import ClientEvent, epoch_ms
 
 MAX_TOKENS: Final = 20_000  # 1 000 events written into the query text still fit; parsing more blocks the loop too long
@@ -74,7 +77,11 @@ class OneOperation(SchemaExtension):
 
 
 class QuietSchema(strawberry.Schema):
-    """Leaves logging to the view, which writes one line per failed request; Strawberry would write one per error."""
+    """Leaves logging to `masked`, which writes one line per failed request; Strawberry would write one per error."""
+
+    async def stream(self, *args: Any, **options: Any) -> StreamResult:
+        """What Strawberry's own does, as clients may see it. `context_value` is given by name."""
+        return masked_stream(await super().stream(*args, **options), options["context_value"].trace_id)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Nothing."""
@@ -211,6 +218,7 @@ def build_schema(catalogue: Catalogue) -> strawberry.Schema:
     schema = QuietSchema(
         query=query,
         mutation=mutation,
+        subscription=subscription_type(catalogue),
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
         extensions=[
             lambda: MaxTokensLimiter(MAX_TOKENS),

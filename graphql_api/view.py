@@ -1,9 +1,14 @@
-"""GraphQL over HTTP: Strawberry's view made strict, so that nothing a client sends is answered with a 500."""
+"""GraphQL over HTTP and its streams: Strawberry's view made strict, so that nothing a client sends becomes a 500.
+
+Subscriptions go over graphql-transport-ws (see graphql_api.sockets) or graphql-sse in its distinct connections mode:
+https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 import orjson
@@ -11,32 +16,44 @@ import strawberry
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+from strawberry.http.streaming import SSETransport
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 from uuid_utils import uuid7
 
 from graphql_api.context import RequestContext
-from graphql_api.errors import TRACE_HEADER, RequestRefused, log_failure, present, refusal
+from graphql_api.errors import TRACE_HEADER, RequestRefused, log_failure, masked, refusal
 from graphql_api.graphiql import graphiql_page
 from graphql_api.ingest import Ingest
 from graphql_api.reads import Reads
+from graphql_api.sockets import Socket, TransportWSHandler, close_socket
+from graphql_api.watch import Hub
 from runtime import metrics
 
 JSON_TYPE: Final = "application/json"
 GRAPHQL_TYPE: Final = "application/graphql-response+json"
 _TRACE_ID: Final = "headrace.trace_id"  # key in the ASGI scope
+_INIT_SECONDS: Final = 10  # a socket that says nothing is closed; the reference client speaks at once
+_INTERNAL_ERROR: Final = 1011  # registered close code
 
 
 class GraphQLView(GraphQL[RequestContext, None]):
-    """Serves `schema`; its resolvers find `ingest` and `reads` in their context."""
+    """Serves `schema`; its resolvers find `ingest`, `reads` and `hub` in their context.
+
+    A socket runs at most `max_subscriptions` operations at a time.
+    """
+
+    websocket_adapter_class = Socket
+    graphql_transport_ws_handler_class = TransportWSHandler
 
     def __init__(
         self,
@@ -44,15 +61,27 @@ class GraphQLView(GraphQL[RequestContext, None]):
         *,
         ingest: Ingest,
         reads: Reads,
+        hub: Hub,
         timeout_seconds: float,
+        max_subscriptions: int,
     ) -> None:
-        super().__init__(schema, graphql_ide=None, subscription_protocols=())
+        super().__init__(
+            schema,
+            graphql_ide=None,
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
+            connection_init_wait_timeout=timedelta(seconds=_INIT_SECONDS),
+            max_subscriptions_per_connection=max_subscriptions,
+        )
         self._ingest = ingest
         self._reads = reads
+        self._hub = hub
         self._timeout_seconds = timeout_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         trace_id = scope[_TRACE_ID] = uuid7().hex
+        if scope["type"] == "websocket":
+            await self._converse(WebSocket(scope, receive, send), trace_id)
+            return
         request = Request(scope, receive)
         try:
             with metrics.REQUEST_SECONDS.time():
@@ -67,7 +96,20 @@ class GraphQLView(GraphQL[RequestContext, None]):
             log_failure(error, trace_id)
             failure = RequestRefused(500, "internal error; the traceId leads to its log line", code="INTERNAL")
             response = refusal(failure, trace_id, _media_type(request))
-        await response(scope, receive, send)
+        try:
+            await response(scope, receive, send)
+        finally:
+            if isinstance(response, _Stream):
+                await response.close()
+
+    async def _converse(self, socket: WebSocket, trace_id: str) -> None:
+        try:
+            await self.run(socket)
+        except WebSocketDisconnect:
+            return
+        except Exception as error:
+            log_failure(error, trace_id)
+            await close_socket(socket, _INTERNAL_ERROR, f"internal error; traceId {trace_id}")
 
     async def _answer(self, request: Request) -> Response:
         if request.method not in ("GET", "POST"):
@@ -77,7 +119,10 @@ class GraphQLView(GraphQL[RequestContext, None]):
         return await self.run(request)
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> RequestContext:
-        return RequestContext(self._ingest, self._reads, request.scope[_TRACE_ID])
+        return RequestContext(self._ingest, self._reads, self._hub, request.scope[_TRACE_ID])
+
+    async def on_ws_connect(self, context: RequestContext) -> dict[str, object]:
+        return {"traceId": context.trace_id}
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         response = await super().get_sub_response(request)
@@ -87,6 +132,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
         data: Any
+        stream = self._get_stream_transport_from_headers(request.headers)
         if request.method == "GET":
             data = self._query_parameters(request.query_params)
         else:
@@ -104,6 +150,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
             variables=data.get("variables"),
             operation_name=data.get("operationName"),
             extensions=data.get("extensions"),
+            protocol="http" if stream is None else stream.protocol,
         )
 
     def _query_parameters(self, parameters: Mapping[str, str | list[str] | None]) -> dict[str, object]:
@@ -125,12 +172,13 @@ class GraphQLView(GraphQL[RequestContext, None]):
     ) -> ExecutionResult:
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await self.schema.execute(
+                result = await self.schema.execute(
                     request_data.query,
                     variable_values=request_data.variables,
                     context_value=context,
                     operation_name=request_data.operation_name,
-                    allowed_operation_types=OperationType.from_http(request_adapter.method),
+                    allowed_operation_types=OperationType.from_http(request_adapter.method)
+                    - {OperationType.SUBSCRIPTION},
                 )
         except TimeoutError as error:
             raise RequestRefused(504, "the request was not done in time; try again", code="TIMEOUT") from error
@@ -139,18 +187,40 @@ class GraphQLView(GraphQL[RequestContext, None]):
         except CannotGetOperationTypeError as error:
             raise RequestRefused(400, error.as_http_error_reason()) from error
         except InvalidOperationTypeError as error:
+            if error.operation_type is OperationType.SUBSCRIPTION:
+                how = "a subscription is a stream: send `Accept: text/event-stream`, or use a WebSocket"
+                raise RequestRefused(406, how) from error
             reason = error.as_http_error_reason(request_adapter.method)
             raise RequestRefused(405, reason, headers={"Allow": "POST"}) from error
+        if result.errors:
+            before_execution = isinstance(result, PreExecutionError)
+            result.errors = masked(result.errors, before_execution=before_execution, trace_id=context.trace_id)
+        return result
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
         if not result.errors:
             return {"data": result.data}
-        before_execution = isinstance(result, PreExecutionError)
-        errors = present(result.errors, before_execution=before_execution, trace_id=request.scope[_TRACE_ID])
+        errors: list[object] = [error.formatted for error in result.errors]
         # Without a path an error is about the request, and the specification wants no `data` entry then.
-        if result.data is None and all(error.path is None for error in result.errors):
-            return {"errors": list(errors)}
-        return {"errors": list(errors), "data": result.data}
+        refused = isinstance(result, PreExecutionError) or all(error.path is None for error in result.errors)
+        if result.data is None and refused:
+            return {"errors": errors}
+        return {"errors": errors, "data": result.data}
+
+    def decode_json(self, data: str | bytes) -> object:
+        return orjson.loads(data)
+
+    def encode_json(self, data: object) -> str:
+        return orjson.dumps(data).decode()
+
+    async def create_streaming_response(
+        self,
+        request: Request | WebSocket,
+        stream: Callable[[], AsyncIterator[str]],
+        sub_response: Response,
+        headers: Mapping[str, str],
+    ) -> Response:
+        return _Stream(stream(), self._hub, headers={**sub_response.headers, **headers})
 
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
@@ -162,6 +232,27 @@ class GraphQLView(GraphQL[RequestContext, None]):
         return response
 
 
+class _Stream(StreamingResponse):
+    """Server-sent events, of which those that end because we stop do not look complete: then clients connect again."""
+
+    def __init__(self, chunks: AsyncIterator[str], hub: Hub, headers: Mapping[str, str]) -> None:
+        self._chunks = chunks
+        self._hub = hub
+        super().__init__(self._cut(), headers=headers)
+
+    async def _cut(self) -> AsyncIterator[str]:
+        async for chunk in self._chunks:
+            if chunk == _COMPLETE and self._hub.ended:
+                return
+            yield chunk
+
+    async def close(self) -> None:
+        """Let go of the subscription, wherever the client has left it."""
+        if isinstance(self._chunks, AsyncGenerator):
+            await self._chunks.aclose()
+
+
+_COMPLETE: Final = SSETransport().encode_complete()
 _PARAMETERS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("query", str, "a string"),
     ("operationName", str, "a string"),

@@ -101,7 +101,7 @@ class Driver:
     async def _track(self, request: Request, events: Sequence[PlannedEvent], start_ms: int) -> Tracked:
         try:
             return await self._client.track(request.mutation, [event.json(start_ms) for event in events])
-        except (aiohttp.ClientError, TimeoutError, OSError):
+        except (ApiAnswer, aiohttp.ClientError, TimeoutError, OSError):
             return Tracked(0, {}, list(range(len(events))), None)  # no answer: unknown, so the same ids again
 
     def _note(

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from loadgen.client import Client, ServedUser
+import aiohttp
+
+from loadgen.client import ApiAnswer, Client, ServedUser
 from loadgen.drive import Books
 from loadgen.oracle import differences, expected_features
 
@@ -25,8 +27,12 @@ async def verify(client: Client, books: Books, progress: Callable[[int, int], No
     async def reader() -> None:
         nonlocal done
         for user_id in waiting:
-            served = await client.user(user_id, books.receipts.get(user_id))
-            mismatches.extend(compare(user_id, books, served))
+            try:
+                served = await client.user(user_id, books.receipts.get(user_id))
+            except (ApiAnswer, aiohttp.ClientError, TimeoutError, OSError) as error:
+                mismatches.append(f"{user_id}: could not be read: {type(error).__name__}: {error}")
+            else:
+                mismatches.extend(compare(user_id, books, served))
             done += 1
             progress(done, total)
 

@@ -1,17 +1,36 @@
-"""Creating topics and asking for them, as `migrate` and the health checks need it."""
+"""Creating topics and asking for them, as `migrate` and the health checks need it.
+
+KafkaUnavailable   no broker answered; retriable
+TopicUnusable      the broker refuses the topic, or one of that name exists that we cannot use
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from runtime.settings import KafkaSettings
+
+# What readers rely on; everything else about an existing topic is its operator's business.
+_RELIED_ON: Final = ("cleanup.policy", "message.timestamp.type")
+# A broker alone has a record safe when it is on disk; with replicas it is safe when they have it.
+_ALONE: Final = {"flush.messages": "1"}
 
 
 class KafkaUnavailable(Exception):
     """No broker answered."""
+
+    retriable: ClassVar[bool] = True
+
+
+class TopicUnusable(Exception):
+    """Trying again does not help."""
+
+    retriable: ClassVar[bool] = False
 
 
 async def create_topics(
@@ -22,7 +41,8 @@ async def create_topics(
 ) -> list[str]:
     """Create those of `topics` (name, partitions, configuration) that are missing; returns their names.
 
-    `before_creating` is called for each before it comes into being. Raises KafkaUnavailable.
+    `before_creating` is called for each before it comes into being. Raises KafkaUnavailable, and TopicUnusable for one
+    that exists with another number of partitions or in another way that readers cannot take.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap_servers)
     try:
@@ -31,6 +51,7 @@ async def create_topics(
         created = []
         for name, partitions, configuration in topics:
             if name in existing:
+                await _require_fit(admin, name, partitions, configuration)
                 continue
             before_creating(name)
             await _create(admin, settings, name, partitions, configuration)
@@ -47,11 +68,12 @@ async def create_topics(
 async def _create(
     admin: AIOKafkaAdminClient, settings: KafkaSettings, name: str, partitions: int, configuration: dict[str, str]
 ) -> None:
+    alone = _ALONE if settings.replication_factor == 1 else {}
     topic = NewTopic(
         name,
         partitions,
         settings.replication_factor,
-        topic_configs={**configuration, "min.insync.replicas": str(settings.min_insync_replicas)},
+        topic_configs={**alone, **configuration, "min.insync.replicas": str(settings.min_insync_replicas)},
     )
     try:
         response = await admin.create_topics([topic])
@@ -59,4 +81,17 @@ async def _create(
         return
     for _, code, *rest in response.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):
-            raise KafkaError(f"topic {name} was not created: code {code} {rest}")
+            reason = next((str(each) for each in rest if each), "no reason given")
+            raise TopicUnusable(f"Kafka refuses the topic {name}: {for_code(code).__name__}: {reason}")
+
+
+async def _require_fit(admin: AIOKafkaAdminClient, name: str, partitions: int, configuration: dict[str, str]) -> None:
+    [described] = await admin.describe_topics([name])
+    found = len(described["partitions"])
+    if found != partitions:
+        raise TopicUnusable(f"the topic {name} has {found} partitions instead of {partitions}")
+    [response] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+    entries = {entry[0]: entry[1] for *_, resource in response.resources for entry in resource}
+    for key in _RELIED_ON:
+        if key in configuration and entries.get(key) != configuration[key]:
+            raise TopicUnusable(f"the topic {name} has {key}={entries.get(key)} instead of {configuration[key]}")

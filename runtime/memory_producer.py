@@ -7,8 +7,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 
-from aiokafka.partitioner import murmur2
-
+from runtime.partitioning import partition_of
 from runtime.producer import MAX_RECORD_BYTES, Headers, ProducerStopped, RecordTooLarge
 
 
@@ -87,4 +86,4 @@ class MemoryProducer:
         if key is None:
             self._keyless += 1
             return self._keyless % self._partitions
-        return int((murmur2(key) & 0x7FFFFFFF) % self._partitions)
+        return partition_of(key, self._partitions)

@@ -14,9 +14,15 @@ _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0
 
 # Events by verdict: accepted (acknowledged by Kafka), rejected (the client's fault), retry (unknown outcome).
 EVENTS: Final = Counter("headrace_events", "Events by verdict of the API", ["verdict"], registry=REGISTRY)
-# From the first byte of the body to the last byte of the answer.
+# From the first byte of the body to the last byte of the answer; of a stream, to its beginning.
 REQUEST_SECONDS: Final = Histogram(
     "headrace_request_seconds", "Time to answer a GraphQL request", buckets=_SECONDS, registry=REGISTRY
+)
+# Each is one flag in memory while its user is quiet; while there are any, the process reads the features topic.
+WATCHERS: Final = Gauge("headrace_watchers", "Subscriptions to changes of features", registry=REGISTRY)
+# Rises while Kafka is away and somebody watches.
+FEED_INTERRUPTIONS: Final = Counter(
+    "headrace_feed_interruptions", "Times the features topic could not be followed further", registry=REGISTRY
 )
 
 # --- worker

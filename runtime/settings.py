@@ -4,15 +4,20 @@ Environment: prefix `HEADRACE_`, `__` between levels. Precedence: flag > environ
 """
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX: Final = "HEADRACE_"
 NESTED: Final = "__"
+# Read by the script ./headrace before there is any Python.
+_OF_THE_SCRIPT: Final = frozenset({"HEADRACE_PYTHON"})
+
+Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
 class Section(BaseModel):
@@ -24,7 +29,9 @@ class Section(BaseModel):
 class KafkaSettings(Section):
     """Where Kafka is and how we talk to it."""
 
-    bootstrap_servers: str = Field("127.0.0.1:9092", description="Comma-separated host:port list of brokers.")
+    bootstrap_servers: str = Field(
+        "127.0.0.1:9092", description="Comma-separated host:port list of brokers; by default the local stack's."
+    )
     replication_factor: int = Field(1, ge=1, description="Replicas of each topic that `migrate` creates.")
     min_insync_replicas: int = Field(1, ge=1, description="`min.insync.replicas` of each topic that `migrate` creates.")
 
@@ -33,7 +40,7 @@ class CassandraSettings(Section):
     """Where Cassandra is and which keyspace is ours."""
 
     contact_points: list[str] = Field(["127.0.0.1"], description="JSON list of addresses to start from.")
-    port: int = Field(9042, description="CQL port.")
+    port: Port = Field(9042, description="CQL port; by default the local stack's.")
     keyspace: str = Field("headrace", pattern="^[a-z][a-z0-9_]{0,47}$", description="Keyspace; `migrate` creates it.")
     local_datacenter: str = Field("dc1", description="Data centre whose replicas answer us.")
     replication_factor: int = Field(1, ge=1, description="Replicas in the local data centre when `migrate` creates it.")
@@ -43,12 +50,13 @@ class ApiSettings(Section):
     """The GraphQL API."""
 
     host: str = Field("127.0.0.1", description="Address to bind.")
-    port: int = Field(8080, description="Port to bind.")
+    port: Port = Field(8080, description="Port to bind.")
     drain_ms: int = Field(500, ge=0, description="How long /readyz fails on SIGTERM before connections are refused.")
     track_deadline_ms: int = Field(2000, ge=1, description="After this an unacknowledged event is reported as `retry`.")
     max_body_bytes: int = Field(1 << 20, ge=1024, description="A larger request body is answered with 413.")
     max_events: int = Field(1000, ge=1, description="Most events in one request.")
     max_deadline_ms: int = Field(10_000, ge=1, description="Longest wait that a read with a receipt may ask for.")
+    max_subscriptions: int = Field(10, ge=1, description="Most operations at a time on one WebSocket.")
 
 
 class WorkerSettings(Section):
@@ -56,16 +64,19 @@ class WorkerSettings(Section):
 
     group: str = Field("headrace-features", description="Prefix of the consumer group; the store's id is appended.")
     host: str = Field("127.0.0.1", description="Address of the health and metrics port.")
-    port: int = Field(8081, description="Port for health and metrics; 0 picks a free one.")
+    port: int = Field(8081, ge=0, le=65_535, description="Port for health and metrics; 0 picks a free one.")
     flush_records: int = Field(2000, ge=1, le=2000, description="Most records a lane folds before it writes.")
     pending_records: int = Field(20_000, ge=2000, description="Most records waiting in all lanes before reading stops.")
+    pending_mib: int = Field(64, ge=1, description="Most MiB of records waiting in all lanes before reading stops.")
     cache_mib: int = Field(
         64,
         ge=1,
         description="MiB of packed user states kept by a worker; unpacked they take about 8 times that.",
     )
     session_timeout_ms: int = Field(10_000, ge=1000, description="After this long without heartbeat others take over.")
-    dead_letter_run: int = Field(1000, ge=10, description="This many dead letters in a row stop the worker.")
+    dead_letter_excess: int = Field(
+        1000, ge=10, description="This many more dead letters than good records stop the worker."
+    )
 
 
 class FeatureSettings(Section):
@@ -79,12 +90,12 @@ class StackSettings(Section):
 
     directory: Path = Field(Path(".headrace/stack"), description="Where data, logs and pid files live.")
     jars_directory: Path = Field(Path(".headrace/jars"), description="Where the jars lie; several stacks may share it.")
-    kafka_port: int = Field(9092, description="Broker port.")
-    kafka_controller_port: int = Field(9093, description="KRaft controller port.")
-    cassandra_port: int = Field(9042, description="CQL port.")
-    cassandra_storage_port: int = Field(7000, description="Port between Cassandra nodes.")
-    cassandra_jmx_port: int = Field(7199, description="Local JMX port.")
-    jolokia_port: int = Field(8778, description="JMX over HTTP.")
+    kafka_port: Port = Field(9092, description="Broker port.")
+    kafka_controller_port: Port = Field(9093, description="KRaft controller port.")
+    cassandra_port: Port = Field(9042, description="CQL port.")
+    cassandra_storage_port: Port = Field(7000, description="Port between Cassandra nodes.")
+    cassandra_jmx_port: Port = Field(7199, description="Local JMX port.")
+    jolokia_port: Port = Field(8778, description="JMX over HTTP.")
     kafka_heap_mb: int = Field(256, ge=128, description="Kafka's Java heap.")
     cassandra_heap_mb: int = Field(512, ge=256, description="Cassandra's Java heap.")
 
@@ -110,6 +121,28 @@ class Settings(BaseSettings):
     features: FeatureSettings = FeatureSettings()  # type: ignore[call-arg]
     stack: StackSettings = StackSettings()  # type: ignore[call-arg]
     log: LogSettings = LogSettings()  # type: ignore[call-arg]
+
+
+class UnknownSetting(ValueError):
+    """A variable with our prefix that no setting has."""
+
+
+def load_settings() -> Settings:
+    """The settings of this process. Raises UnknownSetting, pydantic's ValidationError and SettingsError.
+
+    Kafka and Cassandra are those of the local stack, also where its ports are changed, unless they are named.
+    """
+    sections = tuple(f"{PREFIX}{name.upper()}{NESTED}" for name in Settings.model_fields)
+    for name in os.environ:
+        if name.startswith(PREFIX) and not name.startswith(sections) and name not in _OF_THE_SCRIPT:
+            raise UnknownSetting(f"{name} is no setting: they begin with {', '.join(sections)}")
+    settings = Settings()
+    kafka, cassandra = settings.kafka, settings.cassandra
+    if "bootstrap_servers" not in kafka.model_fields_set:
+        kafka = kafka.model_copy(update={"bootstrap_servers": f"127.0.0.1:{settings.stack.kafka_port}"})
+    if not {"contact_points", "port"} & cassandra.model_fields_set:
+        cassandra = cassandra.model_copy(update={"port": settings.stack.cassandra_port})
+    return settings.model_copy(update={"kafka": kafka, "cassandra": cassandra})
 
 
 def as_environment(settings: Settings) -> dict[str, str]:

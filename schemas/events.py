@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -61,7 +61,9 @@ MAX_EVENT_BYTES: Final = 64 * 1024  # one event as JSON; a 1 000-event request i
 MAX_ID_CHARS: Final = 256
 MAX_TEXT_CHARS: Final = 1_024
 MAX_DEPTH: Final = 32  # of `properties`; deeper JSON is refused by common decoders sooner or later
+MAX_VALUE: Final = 1e12
 INT32_MAX: Final = 2**31 - 1
+LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999: what Python and GraphQL can show
 
 
 class ClientEvent(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
@@ -82,24 +84,30 @@ class ClientEvent(msgspec.Struct, rename="camel", forbid_unknown_fields=True, om
     undoes: str | None = None
 
 
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
+_Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
+_Moment = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
+
+
 class Event(msgspec.Struct, rename="camel", frozen=True, gc=False):
     """One event as workers read it from Kafka. Unknown fields are ignored, so that newer writers are readable.
 
     `event_time` (ms since the epoch, UTC) is the time all feature maths is on; `received_at` is the API's clock in ms.
+    The bounds are those of `judge`: other programs may write into the topic, too.
     """
 
     event_id: str
-    type: str
-    user_id: str
-    event_time: int
-    received_at: int
-    item_id: str | None = None
-    category: str | None = None
-    value: float | None = None
-    currency: str | None = None
-    search_term: str | None = None
-    list_id: str | None = None
-    position: int | None = None
+    type: _Text
+    user_id: _Id
+    event_time: _Moment
+    received_at: _Moment
+    item_id: _Id | None = None
+    category: _Text | None = None
+    value: Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)] | None = None
+    currency: _Text | None = None
+    search_term: _Text | None = None
+    list_id: _Id | None = None
+    position: Annotated[int, msgspec.Meta(ge=0, le=INT32_MAX)] | None = None
     undoes: str | None = None
 
 
@@ -184,7 +192,7 @@ def judge(event: ClientEvent, *, received_at_ms: int, sent_at_ms: int | None) ->
         if text is not None and len(text) > MAX_TEXT_CHARS:
             wire = _WIRE_NAME[name]
             return reject("VALUE_OUT_OF_RANGE", wire, f"`{wire}` must have at most {MAX_TEXT_CHARS} characters")
-    if event.value is not None and not abs(event.value) <= 1e12:
+    if event.value is not None and not abs(event.value) <= MAX_VALUE:
         return reject("VALUE_OUT_OF_RANGE", "value", "`value` must be a finite number up to 1e12")
     if event.position is not None and not 0 <= event.position <= INT32_MAX:
         return reject("VALUE_OUT_OF_RANGE", "position", f"`position` must be between 0 and {INT32_MAX}")
@@ -214,14 +222,11 @@ def decode_record(value: bytes) -> Event:
     """Decode one record of the events topic.
 
     Raises: msgspec.DecodeError (or its child ValidationError), UnicodeDecodeError or RecursionError where the bytes
-    are not an event; ValueError where they are, but its eventId (or what it undoes) is no UUID or an identifier is
-    empty.
+    are not an event; ValueError where they are, but its eventId (or what it undoes) is no UUID.
     """
     event = _record_decoder.decode(value)
     if not _UUID_SHAPE.fullmatch(event.event_id):
         raise ValueError("eventId is no UUID")
-    if not event.user_id:
-        raise ValueError("userId is empty")
     if event.type == UNDO and not _UUID_SHAPE.fullmatch(event.undoes or ""):
         raise ValueError("undoes is no UUID")
     return event

@@ -15,8 +15,10 @@ class Position(NamedTuple):
     offset: int
 
     def reached_by(self, other: Position | None) -> bool:
-        """Whether a row at `other` already holds everything up to this position."""
-        return other is not None and (other.epoch, other.offset) >= (self.epoch, self.offset)
+        """Whether a row at `other` already holds everything up to this position; never in another partition."""
+        if other is None or other.epoch != self.epoch:
+            return other is not None and other.epoch > self.epoch
+        return other.partition == self.partition and other.offset >= self.offset
 
 
 class InvalidReceipt(ValueError):

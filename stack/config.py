@@ -51,7 +51,7 @@ class KafkaNode:
 
     def port_settings(self) -> dict[int, str]:
         """Each port with the setting that chooses it."""
-        return {self.port: "kafka_port", self.controller_port: "kafka_controller_port"}
+        return {self.port: "HEADRACE_STACK__KAFKA_PORT", self.controller_port: "HEADRACE_STACK__KAFKA_CONTROLLER_PORT"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ class CassandraNode:
     def port_settings(self) -> dict[int, str]:
         """Each port with the setting that chooses it."""
         return {
-            self.port: "cassandra_port",
-            self.storage_port: "cassandra_storage_port",
-            self.jmx_port: "cassandra_jmx_port",
-            self.jolokia_port: "jolokia_port",
+            self.port: "HEADRACE_STACK__CASSANDRA_PORT",
+            self.storage_port: "HEADRACE_STACK__CASSANDRA_STORAGE_PORT",
+            self.jmx_port: "HEADRACE_STACK__CASSANDRA_JMX_PORT",
+            self.jolokia_port: "HEADRACE_STACK__JOLOKIA_PORT",
         }

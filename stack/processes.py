@@ -108,15 +108,16 @@ class ProcessKeeper:
         self._clean(name)
 
     def running(self, name: str) -> RunningProcess | None:
-        """The live process of that name; a file left by one that is gone is removed."""
-        if not self._file(name).exists():
-            return None
-        return self._noted(name) or self._clean(name)
+        """The live process of that name."""
+        return self._noted(name)
 
     def all(self) -> list[RunningProcess]:
         """Every live process, by name."""
-        names = sorted(path.stem for path in self._directory.glob("*.json"))
-        return [found for name in names if (found := self.running(name)) is not None]
+        return [found for name in self._names() if (found := self.running(name)) is not None]
+
+    def died(self) -> list[str]:
+        """Names of processes that ended without being stopped, since they were started last."""
+        return [name for name in self._names() if self.running(name) is None]
 
     def log_path(self, name: str) -> Path:
         """Where the output of that process goes, whether it runs or not."""
@@ -178,13 +179,14 @@ class ProcessKeeper:
             return None
         return noted if noted.alive else None
 
-    def _clean(self, name: str) -> RunningProcess | None:
+    def _names(self) -> list[str]:
+        return sorted(path.stem for path in self._directory.glob("*.json"))
+
+    def _clean(self, name: str) -> None:
         """Remove the file unless its process lives: in turn, or it could be one that is just being started."""
         with self._turn(name):
-            noted = self._noted(name)
-            if noted is None:
+            if self._noted(name) is None:
                 self._file(name).unlink(missing_ok=True)
-            return noted
 
     def _turn(self, name: str) -> contextlib.AbstractContextManager[None]:
         return exclusive(self._directory / f"{name}.lock")

@@ -48,12 +48,33 @@ class Migrator:
         """Close every connection."""
         self._session.cluster.shutdown()
 
-    def migrate(self) -> list[str]:
-        """Apply what is missing; the names of what was applied. Raises MigrationConflict, StoreUnavailable."""
+    @contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """Nobody else migrates meanwhile. Raises MigrationConflict, StoreUnavailable."""
         try:
-            return self._migrate()
+            self._make_keyspace()
+            with self._lock():
+                yield
         except (NoHostAvailable, RequestExecutionException, DriverException) as error:
             raise StoreUnavailable(f"Cassandra did not answer while migrating: {error}") from error
+
+    def migrate(self) -> list[str]:
+        """Apply what is missing, in turn; the names of what was applied. Raises MigrationConflict."""
+        applied = {row.name: row.checksum for row in self._run("SELECT name, checksum FROM schema_migrations")}
+        fresh = []
+        for migration in read_migrations():
+            if migration.name not in applied:
+                self._apply(migration)
+                fresh.append(migration.name)
+            elif applied[migration.name] != migration.checksum:
+                raise MigrationConflict(
+                    f"{migration.name} was changed after it had been applied; restore it and add a new file"
+                )
+        self._run(
+            "INSERT INTO deployment (name, store_id) VALUES ('headrace', %s) IF NOT EXISTS",
+            (uuid.uuid4().hex[:12],),
+        )
+        return fresh
 
     def start_epoch(self) -> None:
         """Note that the events topic is about to be made anew: its offsets begin again."""
@@ -66,7 +87,7 @@ class Migrator:
         if row.events_epoch is None:
             self.start_epoch()
 
-    def _migrate(self) -> list[str]:
+    def _make_keyspace(self) -> None:
         settings = self._settings
         self._run(
             f"CREATE KEYSPACE IF NOT EXISTS {settings.keyspace} WITH replication = "
@@ -75,22 +96,6 @@ class Migrator:
         self._session.set_keyspace(settings.keyspace)
         self._run("CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, checksum text)")
         self._run("CREATE TABLE IF NOT EXISTS schema_lock (name text PRIMARY KEY, owner text)")
-        with self._lock():
-            applied = {row.name: row.checksum for row in self._run("SELECT name, checksum FROM schema_migrations")}
-            fresh = []
-            for migration in read_migrations():
-                if migration.name not in applied:
-                    self._apply(migration)
-                    fresh.append(migration.name)
-                elif applied[migration.name] != migration.checksum:
-                    raise MigrationConflict(
-                        f"{migration.name} was changed after it had been applied; restore it and add a new file"
-                    )
-            self._run(
-                "INSERT INTO deployment (name, store_id) VALUES ('headrace', %s) IF NOT EXISTS",
-                (uuid.uuid4().hex[:12],),
-            )
-        return fresh
 
     def _apply(self, migration: Migration) -> None:
         for statement in migration.statements:

@@ -9,7 +9,7 @@ from functools import partial
 import orjson
 
 from features.catalogue import Catalogue
-from features.derive import derive
+from features.derive import derive_values
 from features.state import UserState
 from runtime import metrics
 from runtime.producer import Producer, send_until_acknowledged
@@ -46,8 +46,6 @@ class FeatureAnnouncer:
                 "partition": state.position.partition,
                 "offset": state.position.offset,
                 "asOf": state.append_ms,
-                "features": {
-                    feature.name: feature.value for feature in derive(self._catalogue, state, state.append_ms)
-                },
+                "features": derive_values(self._catalogue, state, state.append_ms),
             }
         )

@@ -9,7 +9,7 @@ import structlog
 
 from runtime import metrics
 from runtime.clock import now_ms
-from runtime.producer import Producer, send_until_acknowledged
+from runtime.producer import Producer, RecordTooLarge, send_until_acknowledged
 from schemas.topics import DEAD_LETTERS
 from streams.errors import TooManyDeadLetters
 from streams.records import DeadLetter
@@ -20,23 +20,23 @@ _MESSAGE_CHARS = 500
 
 
 class DeadLetterOffice:
-    """Sends dead letters and stops the worker when nothing else comes any more."""
+    """Sends dead letters, and stops the worker when more comes to them than is good."""
 
-    def __init__(self, producer: Producer, *, longest_run: int) -> None:
+    def __init__(self, producer: Producer, *, most_excess: int) -> None:
         self._producer = producer
-        self._longest_run = longest_run
-        self._run = 0
+        self._most_excess = most_excess
+        self._excess = 0
 
     async def send(self, letters: Sequence[DeadLetter], *, good_records: int) -> None:
         """Send the letters of a batch, which may be none; returns when every one is acknowledged.
 
         Raises TooManyDeadLetters; those sent so far stay sent.
         """
-        self._run = len(letters) if good_records else self._run + len(letters)
+        self._excess = max(0, self._excess + len(letters) - good_records)
         await asyncio.gather(*(self._send_one(letter) for letter in letters))
-        if self._run >= self._longest_run:
+        if letters and self._excess >= self._most_excess:
             raise TooManyDeadLetters(
-                f"{self._run} records in a row were refused, the last one because: {letters[-1].message}; "
+                f"{self._excess} more records were refused than folded, the last one because: {letters[-1].message}; "
                 "look at the dead letters before starting again"
             )
 
@@ -54,5 +54,10 @@ class DeadLetterOffice:
             "attempt": 1,
         }
         encoded = [(name, str(value).encode("utf-8", "replace")) for name, value in headers.items()]
-        await send_until_acknowledged(self._producer, DEAD_LETTERS.name, record.key, record.value, encoded)
+        try:
+            await send_until_acknowledged(self._producer, DEAD_LETTERS.name, record.key, record.value, encoded)
+        except RecordTooLarge:
+            # Only where somebody has narrowed the topic; the original stays where the headers say, for its retention.
+            encoded.append(("omitted", b"value"))
+            await send_until_acknowledged(self._producer, DEAD_LETTERS.name, None, None, encoded)
         metrics.RECORDS.labels(outcome="dead_letter").inc()

@@ -1,7 +1,8 @@
 """What stops a worker. Broken messages never do (they are dead-lettered), broken dependencies are waited for.
 
 WorkerError
-└── TooManyDeadLetters    almost everything fails: a bad deploy, not bad data
+├── TooManyDeadLetters    almost everything fails: a bad deploy, not bad data
+└── EventsTopicRemade     what was read under the old epoch must not be mixed with the new one
 """
 
 
@@ -11,3 +12,7 @@ class WorkerError(Exception):
 
 class TooManyDeadLetters(WorkerError):
     """A long run of records was refused; going on would drain the topic into the dead letters."""
+
+
+class EventsTopicRemade(WorkerError):
+    """The events topic was deleted and made again while this worker ran."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from streams.records import Record
@@ -14,47 +15,54 @@ Finish = Callable[[], Awaitable[None]]
 """What remains to be done for a batch whose rows are durable, before it may be acknowledged."""
 FoldBatch = Callable[[Sequence[Record]], Awaitable[Finish]]
 
-# One that is being folded and one that is being finished. With 2 000 records each they stay below the number of event
-# ids that a user's duplicate window always keeps (see features.duplicates).
+# One that is being folded and one that is being finished.
 _UNACKNOWLEDGED_BATCHES: Final = 2
+# A flush of the largest events would otherwise be 2 GiB.
+_FLUSH_BYTES: Final = 16 << 20
 
 
-class Delivery(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Delivery:
     """Records of one partition as the consumer fetched them, and how to acknowledge them all."""
 
     records: Sequence[Record]
     acknowledge: Callable[[], None]
+    size_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size_bytes", sum(len(record.value or b"") for record in self.records))
 
 
 class Budget:
-    """Bounds the records that wait in all lanes together; beyond it the reader stops reading."""
+    """Bounds what waits in all lanes together, in records and in bytes; beyond it the reader stops reading."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._used = 0
+    def __init__(self, records: int, size_bytes: int) -> None:
+        self._most_records = records
+        self._most_bytes = size_bytes
+        self.records = 0
+        self.size_bytes = 0
         self._room = asyncio.Event()
         self._room.set()
 
-    @property
-    def used(self) -> int:
-        """Records that are pending or being handled."""
-        return self._used
-
     async def wait_for_room(self) -> None:
-        """Returns as soon as less than the limit is used."""
+        """Returns as soon as less than both limits is used."""
         await self._room.wait()
 
-    def take(self, count: int) -> None:
-        """Count records in; may overshoot by one delivery."""
-        self._used += count
-        if self._used >= self._limit:
-            self._room.clear()
+    def take(self, delivery: Delivery) -> None:
+        """Count a delivery in; may overshoot by one."""
+        self._count(len(delivery.records), delivery.size_bytes)
 
-    def give_back(self, count: int) -> None:
-        """Count records out."""
-        self._used -= count
-        if self._used < self._limit:
+    def give_back(self, delivery: Delivery) -> None:
+        """Count a delivery out."""
+        self._count(-len(delivery.records), -delivery.size_bytes)
+
+    def _count(self, records: int, size_bytes: int) -> None:
+        self.records += records
+        self.size_bytes += size_bytes
+        if self.records < self._most_records and self.size_bytes < self._most_bytes:
             self._room.set()
+        else:
+            self._room.clear()
 
 
 class _Folded(NamedTuple):
@@ -71,7 +79,7 @@ class Lane:
         self._flush_records = flush_records
         self._pending: deque[Delivery] = deque()
         self._arrived = asyncio.Event()
-        self._held = 0  # records that were offered and are not acknowledged
+        self._held: deque[Delivery] = deque()  # offered and not acknowledged, in order
         self._stopping = False
         self._task = asyncio.create_task(self._run())
 
@@ -82,9 +90,8 @@ class Lane:
 
     def offer(self, delivery: Delivery) -> None:
         """Queue a delivery. Callers wait for room in the budget first."""
-        count = len(delivery.records)
-        self._budget.take(count)
-        self._held += count
+        self._budget.take(delivery)
+        self._held.append(delivery)
         self._pending.append(delivery)
         self._arrived.set()
 
@@ -115,8 +122,8 @@ class Lane:
 
     def _let_go(self) -> None:
         """Nothing of what is held will be acknowledged."""
-        self._budget.give_back(self._held)
-        self._held = 0
+        while self._held:
+            self._budget.give_back(self._held.popleft())
         self._pending.clear()
 
     async def _fold_batches(self, folded: asyncio.Queue[_Folded | None], room: asyncio.Semaphore) -> None:
@@ -135,18 +142,20 @@ class Lane:
             await batch.finish()
             for delivery in batch.deliveries:
                 delivery.acknowledge()
-                self._held -= len(delivery.records)
-                self._budget.give_back(len(delivery.records))
+                self._budget.give_back(self._held.popleft())
             room.release()
 
     def _take(self) -> list[Delivery]:
-        """Everything pending, up to the most records of one flush; at least one delivery."""
+        """What is pending, up to the most records and bytes of one flush; at least one delivery."""
         taken: list[Delivery] = []
-        count = 0
-        while self._pending and (not taken or count + len(self._pending[0].records) <= self._flush_records):
-            delivery = self._pending.popleft()
-            count += len(delivery.records)
-            taken.append(delivery)
+        records = size_bytes = 0
+        while self._pending:
+            delivery = self._pending[0]
+            records += len(delivery.records)
+            size_bytes += delivery.size_bytes
+            if taken and (records > self._flush_records or size_bytes > _FLUSH_BYTES):
+                break
+            taken.append(self._pending.popleft())
         if not self._pending:
             self._arrived.clear()
         return taken

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -37,6 +38,7 @@ class Pipeline:
     announcer: FeatureAnnouncer
     dead_letters: DeadLetterOffice
     events_epoch: int
+    partition_of: Callable[[str], int]
     cache_room: CacheRoom
 
 
@@ -48,6 +50,15 @@ class _Batch:
     replayed: dict[str, UserState] = field(default_factory=dict)
     events: list[TimelineRow] = field(default_factory=list)
     refused: list[DeadLetter] = field(default_factory=list)
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+
+
+class _FoldFailed(Exception):
+    """Folding this record raised an error, which is the cause; its user's state is a ruin now."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record)
+        self.record = record
 
 
 class PartitionFold:
@@ -65,15 +76,48 @@ class PartitionFold:
         with metrics.FLUSH_SECONDS.time():
             metrics.FLUSH_RECORDS.observe(len(records))
             readable, poison = read(records)
-            await self._load(dict.fromkeys(each.event.user_id for each in readable))
-            batch = self._fold(readable)
-            await self._dead_letter([*poison, *batch.refused], good_records=len(readable) - len(batch.refused))
-            await self._write(batch)
-        publish = self._pipeline.announcer.prepare([*(batch.replayed | batch.changed).items()])
-        self._states.evict()
+            readable, misplaced = self._sort_out(readable)
+            with self._states.in_use():
+                batch = await self._fold_all(readable)
+                letters = [*poison, *misplaced, *batch.refused]
+                await self._pipeline.dead_letters.send(letters, good_records=len(records) - len(letters))
+                await self._write(batch)
+                publish = self._pipeline.announcer.prepare([*(batch.replayed | batch.changed).items()])
+        self._pipeline.cache_room.evict()
         return publish
 
-    async def _load(self, user_ids: dict[str, None]) -> None:
+    def _sort_out(self, readable: list[Readable]) -> tuple[list[Readable], list[DeadLetter]]:
+        """Part the records of users who belong to another partition: one that lay in two would have no order."""
+        new_users = {event.user_id: record.partition for record, event in readable if event.user_id not in self._states}
+        place = {user_id: self._pipeline.partition_of(user_id) for user_id in new_users}
+        foreign = {user_id for user_id, partition in new_users.items() if place[user_id] != partition}
+        misplaced = [
+            DeadLetter(record, "WRONG_PARTITION", f"the partition of this user is {place[event.user_id]}")
+            for record, event in readable
+            if event.user_id in foreign
+        ]
+        return [each for each in readable if each.event.user_id not in foreign] if foreign else readable, misplaced
+
+    async def _fold_all(self, readable: list[Readable]) -> _Batch:
+        """Fold a batch; a record whose fold raises is left out, and the others are folded again without it."""
+        failed: list[DeadLetter] = []
+        while True:
+            user_ids = dict.fromkeys(each.event.user_id for each in readable)
+            await self._load(user_ids)
+            try:
+                batch = self._fold(readable)
+            except _FoldFailed as error:
+                log.error("folding a record failed", offset=error.record.offset, exc_info=error.__cause__)
+                failed.append(DeadLetter(error.record, "FOLD_FAILED", repr(error.__cause__), stage="fold"))
+                readable = [each for each in readable if each.record is not error.record]
+                self._states.forget(user_ids)
+            else:
+                batch.refused += failed
+                for outcome, count in batch.outcomes.items():
+                    metrics.RECORDS.labels(outcome=_METRIC_OUTCOME[outcome]).inc(count)
+                return batch
+
+    async def _load(self, user_ids: Collection[str]) -> None:
         """Read the states that are not held yet, all at once."""
         missing = [user_id for user_id in user_ids if user_id not in self._states]
         metrics.STATE_CACHE.labels(result="hit").inc(len(user_ids) - len(missing))
@@ -99,8 +143,11 @@ class PartitionFold:
         for record, event in readable:
             state = self._states[event.user_id]
             position = Position(self._pipeline.events_epoch, record.partition, record.offset)
-            outcome = self._pipeline.folder.fold(state, event, position, record.timestamp)
-            metrics.RECORDS.labels(outcome=_METRIC_OUTCOME[outcome]).inc()
+            try:
+                outcome = self._pipeline.folder.fold(state, event, position, record.timestamp)
+            except Exception as error:
+                raise _FoldFailed(record) from error
+            batch.outcomes[outcome] += 1
             if outcome in _STATE_CHANGES:
                 batch.changed[event.user_id] = state
             else:
@@ -111,9 +158,6 @@ class PartitionFold:
             if outcome in _TIMELINE_NEEDS:
                 batch.events.append(_timeline_row(record, event.user_id, event.event_time, event.event_id, event.type))
         return batch
-
-    async def _dead_letter(self, letters: list[DeadLetter], *, good_records: int) -> None:
-        await self._pipeline.dead_letters.send(letters, good_records=good_records)
 
     async def _write(self, batch: _Batch) -> None:
         """Write all rows of the batch; the same rows again for as long as the store does not confirm them."""

@@ -11,7 +11,15 @@ import msgspec
 from schemas.events import Event, decode_record
 
 DeadLetterCode = Literal[
-    "EMPTY", "NOT_JSON", "WRONG_SHAPE", "IN_THE_FUTURE", "TOO_OLD", "UNDO_TOO_LATE", "UNDO_MISMATCH", "FOLD_FAILED"
+    "EMPTY",
+    "NOT_JSON",
+    "WRONG_SHAPE",
+    "WRONG_PARTITION",
+    "IN_THE_FUTURE",
+    "TOO_OLD",
+    "UNDO_TOO_LATE",
+    "UNDO_MISMATCH",
+    "FOLD_FAILED",
 ]
 
 # The API tolerates 5 minutes by its own clock; a day more than covers clocks that differ between API and broker.

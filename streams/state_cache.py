@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 from weakref import WeakSet
 
@@ -26,9 +28,16 @@ class CacheRoom:
         """Whether something has to go."""
         return self.packed_bytes > self._limit_bytes
 
+    def evict(self) -> None:
+        """Forget states until the room is not overfull: those not seen for longest of the largest cache not in use."""
+        while self.overfull:
+            largest = max((cache for cache in self._caches if not cache.busy), key=_packed_bytes, default=None)
+            if largest is None or not largest.forget_oldest():
+                return
+
     def new_cache(self) -> StateCache:
         """An empty cache in this room."""
-        cache = StateCache(self)
+        cache = StateCache()
         self._caches.add(cache)
         return cache
 
@@ -41,10 +50,10 @@ class _Held(NamedTuple):
 class StateCache:
     """The states of one partition, in the order of their last use."""
 
-    def __init__(self, room: CacheRoom) -> None:
-        self._room = room
+    def __init__(self) -> None:
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self.packed_bytes = 0
+        self.busy = False
 
     def __contains__(self, user_id: str) -> bool:
         return user_id in self._held
@@ -60,8 +69,29 @@ class StateCache:
         self.packed_bytes += packed_bytes - (0 if known is None else known.packed_bytes)
         self._held[user_id] = _Held(state, packed_bytes)
 
-    def evict(self) -> None:
-        """Forget the users not seen for longest until the room is no longer overfull; all must be durable."""
-        while self._held and self._room.overfull:
-            _, forgotten = self._held.popitem(last=False)
-            self.packed_bytes -= forgotten.packed_bytes
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Until the end every state stays, for it may hold what is not durable yet."""
+        self.busy = True
+        try:
+            yield
+        finally:
+            self.busy = False
+
+    def forget(self, user_ids: Iterable[str]) -> None:
+        """Hold these states no longer."""
+        for user_id in user_ids:
+            held = self._held.pop(user_id, None)
+            self.packed_bytes -= 0 if held is None else held.packed_bytes
+
+    def forget_oldest(self) -> bool:
+        """Forget the user not seen for longest; False if there is none."""
+        if not self._held:
+            return False
+        _, forgotten = self._held.popitem(last=False)
+        self.packed_bytes -= forgotten.packed_bytes
+        return True
+
+
+def _packed_bytes(cache: StateCache) -> int:
+    return cache.packed_bytes

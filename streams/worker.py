@@ -10,6 +10,7 @@ import structlog
 from features.catalogue import Catalogue
 from features.fold import Folder
 from runtime import metrics
+from runtime.partitioning import partition_of
 from runtime.producer import Producer
 from runtime.settings import KafkaSettings, WorkerSettings
 from schemas.topics import EVENTS
@@ -45,7 +46,7 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._new_fold = new_fold
-        self._budget = Budget(settings.pending_records)
+        self._budget = Budget(settings.pending_records, settings.pending_mib << 20)
         self._lanes: dict[int, Lane] = {}
         self._failed = asyncio.get_running_loop().create_future()
         self._app: WorkerApp = new_faust_app(
@@ -64,7 +65,7 @@ class Worker:
 
     async def start(self) -> None:
         """Join the group; returns before partitions are assigned."""
-        metrics.LANE_PENDING_RECORDS.set_function(lambda: self._budget.used)
+        metrics.LANE_PENDING_RECORDS.set_function(lambda: self._budget.records)
         await self._app.start()
 
     async def stop(self) -> None:
@@ -122,8 +123,9 @@ async def new_worker(
         folder=Folder(catalogue),
         store=store,
         announcer=FeatureAnnouncer(producer, catalogue),
-        dead_letters=DeadLetterOffice(producer, longest_run=settings.dead_letter_run),
+        dead_letters=DeadLetterOffice(producer, most_excess=settings.dead_letter_excess),
         events_epoch=deployment.events_epoch,
+        partition_of=lambda user_id: partition_of(user_id.encode(), EVENTS.partitions),
         cache_room=CacheRoom(settings.cache_mib << 20),
     )
     return Worker(

@@ -10,14 +10,12 @@ import uvloop
 from aiokafka.partitioner import murmur2
 
 from benchmarks import asgi
+from benchmarks.application import new_app
 from benchmarks.sides.ingest_load import ALONE_CASE, KAFKA_CASE, arguments, bodies, drive, expect
-from features import load_catalogue
-from graphql_api.app import create_app
 from runtime import memory_producer
-from runtime.health import Readiness
 from runtime.memory_producer import MemoryProducer
 from runtime.producer import EventProducer
-from runtime.settings import ApiSettings
+from runtime.settings import Settings
 from storage.memory import MemoryUserStore
 
 # A stub must not cost what the real client does not: that one knows its keys' partitions.
@@ -38,14 +36,7 @@ async def main() -> None:
 
 async def measure(producer: EventProducer | MemoryProducer, case: str, batch: int, events: int) -> None:
     """One batch size on one producer."""
-    app = create_app(
-        ApiSettings(),  # type: ignore[call-arg]  # every field has a default
-        store=MemoryUserStore(),
-        producer=producer,
-        catalogue=load_catalogue("features.default:CATALOGUE"),
-        events_epoch=lambda: 1,
-        readiness=Readiness({}),
-    )
+    app = new_app(Settings(_env_file=None), store=MemoryUserStore(), producer=producer)  # type: ignore[call-arg]
 
     async def call(body: bytes) -> None:
         expect(await asgi.post(app, "/graphql", body), batch)

@@ -39,6 +39,16 @@ query Timeline($id: ID!, $after: String) {
 }
 `;
 
+const WATCH = `# The values, and then each change: run the first tab again meanwhile. Pass a token as after to go on behind it.
+subscription Watch($id: ID!, $after: String) {
+  featuresChanged(userId: $id, after: $after, names: ["viewCount1h", "recentItems", "lastSeenAt"]) {
+    token
+    asOf
+    featureValues { name value }
+  }
+}
+`;
+
 const event = {
   eventId: crypto.randomUUID ? crypto.randomUUID() : "0190a5c0-0000-7000-8000-000000000001",
   type: "view_item",
@@ -52,11 +62,15 @@ const tabs = [
   tab(TRACK_EVENTS, { input: { events: [event], sentAt: now } }),
   tab(USER_FEATURES, { id: "demo-user", after: null }),
   tab(TIMELINE, { id: "demo-user", after: null }),
+  tab(WATCH, { id: "demo-user", after: "" }),
 ];
 
 ReactDOM.createRoot(document.getElementById("graphiql")).render(
   React.createElement(GraphiQL, {
-    fetcher: GraphiQL.createFetcher({ url: "/graphql" }),
+    fetcher: GraphiQL.createFetcher({
+      url: "/graphql",
+      subscriptionUrl: new URL("/graphql", location.href).href.replace(/^http/, "ws"),
+    }),
     plugins: [GraphiQLPluginExplorer.explorerPlugin()],
     defaultEditorToolsVisibility: true,
     defaultTabs: tabs,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import closing
 
 import pytest
 
@@ -21,9 +22,12 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[UserStore]:
         return
     cassandra: CassandraSettings = request.getfixturevalue("cassandra")
     own = cassandra.model_copy(update={"keyspace": f"manifest_{uuid.uuid4().hex[:8]}"})
-    migrator = Migrator(own)
-    await asyncio.to_thread(migrator.migrate)
-    await asyncio.to_thread(migrator.close)
+
+    def make() -> None:
+        with closing(Migrator(own)) as migrator, migrator.in_turn():
+            migrator.migrate()
+
+    await asyncio.to_thread(make)
     made = CassandraUserStore(own)
     await made.start()
     await made.connected()

@@ -19,12 +19,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from cli import worker
 from features.duplicates import DuplicateWindow
-from runtime.settings import Settings
+from runtime.settings import load_settings
 from schemas.receipts import Position
 from storage import CassandraUserStore, StateRow, TimelineRow
 from streams.lane import Lane
 
-_WRITE_SECONDS = 0.7  # longer than the interval between two commits
+_WRITE_SECONDS = 2.0  # several times the interval between two commits
 
 
 def slow_store() -> None:
@@ -73,4 +73,4 @@ SABOTAGE = {
 
 if __name__ == "__main__":
     SABOTAGE[sys.argv[1]]()
-    sys.exit(worker.run(Settings()))
+    sys.exit(worker.run(load_settings()))

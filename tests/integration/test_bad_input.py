@@ -97,6 +97,13 @@ async def test_what_graphql_cannot_coerce_is_a_rejection_in_the_json_mutation(se
     assert path in entry["message"] or path == entry["path"]
 
 
+@pytest.mark.parametrize("value", [True, 7, "text", [], [[]]])
+async def test_what_is_no_event_is_a_rejection_in_the_json_mutation(served: World, value: Any) -> None:
+    payload = (await track(served, "trackEventsJson", [fit(), value, fit()]))["data"]["trackEventsJson"]
+    assert payload["acceptedCount"] == 2
+    assert [(entry["index"], entry["code"]) for entry in payload["rejected"]] == [(1, "INVALID_TYPE")]
+
+
 @MUTATIONS
 async def test_1001_events_are_refused_whole_with_the_limit(served: World, mutation: str) -> None:
     answer = await track(served, mutation, [fit() for _ in range(1_001)])
@@ -111,9 +118,21 @@ async def test_1000_events_are_accepted(served: World, mutation: str) -> None:
     assert payload["acceptedCount"] == 1_000
 
 
+def around(query: str, events: bytes) -> bytes:
+    """The body of a mutation whose events are any bytes."""
+    variables = b'{"input":{"events":%b}}' if "$input" in query else b'{"events":%b}'
+    return b'{"query":%b,"variables":%b}' % (json.dumps(query).encode(), variables % events)
+
+
 BODIES = {
-    "2-mib": (json.dumps({"query": JSON, "variables": {"events": ["x" * (2 << 20)]}}).encode(), 413, "BAD_USER_INPUT"),
+    "2-mib": (around(JSON, b'["%b"]' % (b"x" * (2 << 20))), 413, "BAD_USER_INPUT"),
+    "2-mib-typed": (around(TYPED, b'["%b"]' % (b"x" * (2 << 20))), 413, "BAD_USER_INPUT"),
     "deep-brackets": (b"[" * 100_000, 400, "GRAPHQL_PARSE_FAILED"),
+    "deep-brackets-as-events": (around(JSON, b"[" * 100_000), 400, "GRAPHQL_PARSE_FAILED"),
+    "deep-brackets-as-typed-events": (around(TYPED, b"[" * 100_000), 400, "GRAPHQL_PARSE_FAILED"),
+    "true-as-typed-events": (around(TYPED, b"true"), 200, "BAD_USER_INPUT"),
+    "invalid-utf8-as-events": (around(JSON, b'["\xff"]'), 400, "GRAPHQL_PARSE_FAILED"),
+    "invalid-utf8-as-typed-events": (around(TYPED, b'["\xff"]'), 400, "GRAPHQL_PARSE_FAILED"),
     "deep-query": (json.dumps({"query": "{" + "a{" * 100_000}).encode(), 200, "GRAPHQL_PARSE_FAILED"),
     "true": (b"true", 400, "BAD_USER_INPUT"),
     "invalid-utf8": (b'{"query": "\xff\xfe"}', 400, "GRAPHQL_PARSE_FAILED"),
@@ -133,11 +152,12 @@ async def test_a_bad_body_is_refused_with_a_reason(served: World, case: str) -> 
     assert error["extensions"]["traceId"]
 
 
-async def test_deep_nesting_inside_a_json_event_is_a_rejection_of_that_event(served: World) -> None:
+@MUTATIONS
+async def test_deep_nesting_inside_an_event_is_a_rejection_of_that_event(served: World, mutation: str) -> None:
     deep: Any = []
     for _ in range(400):
         deep = [deep]
-    payload = (await track(served, "trackEventsJson", [fit(), fit(properties=deep), fit()]))["data"]["trackEventsJson"]
+    payload = (await track(served, mutation, [fit(), fit(properties=deep), fit()]))["data"][mutation]
     assert payload["acceptedCount"] == 2
     assert [entry["code"] for entry in payload["rejected"]] == ["TOO_LARGE"]
 
@@ -146,7 +166,7 @@ async def test_after_all_of_it_the_api_is_ready_and_has_logged_no_failure(served
     ready, _ = await served.readyz(served.api)
     assert ready
     log = served.system.stack.keeper.log_path(served.api.name).read_text()
-    assert "request failed" not in log
+    assert '"event": "request failed"' not in log
 
 
 async def test_a_chunked_body_above_the_limit_is_refused_while_it_streams(served: World) -> None:

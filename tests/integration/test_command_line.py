@@ -78,6 +78,22 @@ async def test_status_says_what_runs_as_one_object(world: World) -> None:
     assert all(process["rssBytes"] > 0 for process in status["processes"])
 
 
+async def test_status_says_what_died_until_it_is_started_again(world: World) -> None:
+    await world.start(world.worker)
+    process = world.system.stack.keeper.running(world.worker.name)
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+
+    async def gone() -> bool:
+        return not process.alive
+
+    await until(gone, 30, "the worker's end")
+    result = await run(world.system, "status")
+    assert re.search(r"^worker +died +see .*worker\.log", result.stdout, re.MULTILINE)
+    await world.start(world.worker)
+    assert "died" not in (await run(world.system, "status")).stdout
+
+
 async def test_migrate_may_be_repeated(world: World) -> None:
     result = await run(world.system, "migrate", "--json")
     assert result.returncode == 0, result.stderr

@@ -37,7 +37,7 @@ def settings(cassandra: CassandraSettings, session: Session) -> Iterator[Cassand
 
 
 def migrate(settings: CassandraSettings) -> list[str]:
-    with closing(Migrator(settings)) as migrator:
+    with closing(Migrator(settings)) as migrator, migrator.in_turn():
         return migrator.migrate()
 
 
@@ -50,7 +50,7 @@ async def test_the_identity_of_a_store_survives_migrating_again(settings: Cassan
     """The consumer group carries the identity: a new one would fold the whole topic again."""
 
     def made_anew() -> None:
-        with closing(Migrator(settings)) as migrator:
+        with closing(Migrator(settings)) as migrator, migrator.in_turn():
             migrator.migrate()
             migrator.start_epoch()
 

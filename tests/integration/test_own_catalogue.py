@@ -16,8 +16,7 @@ from cli.migrate import migrate
 from cli.system import ROOT, System
 from runtime.settings import FeatureSettings, as_environment
 from tests.conftest import free_ports
-from tests.integration.test_outages import view
-from tests.integration.world import World, new_world, until
+from tests.integration.world import World, new_world, until, view
 
 CATALOGUES = "tests.integration.changed_catalogues"
 

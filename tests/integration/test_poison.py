@@ -9,8 +9,7 @@ from typing import Any
 from loadgen.client import Client
 from runtime.producer import EventProducer
 from schemas.topics import DEAD_LETTERS, EVENTS, FEATURES
-from tests.integration.test_outages import view
-from tests.integration.world import World, read_topic, until
+from tests.integration.world import World, read_topic, until, view
 
 POISON: dict[str, bytes | None] = {
     "NOT_JSON": b"\xff\xfenot json at all",

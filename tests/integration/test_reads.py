@@ -5,8 +5,7 @@ from __future__ import annotations
 import uuid
 
 from loadgen.client import Client
-from tests.integration.test_outages import view
-from tests.integration.world import World
+from tests.integration.world import World, view
 
 READ = """query($id: ID!, $after: String, $deadlineMs: Int) { user(id: $id, after: $after, deadlineMs: $deadlineMs) {
     fresh features { viewCount1h { value } recentItems { value } }

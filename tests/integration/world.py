@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,6 +48,19 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60, w
         raise AssertionError(f"{what} did not come true within {seconds} s") from None
 
 
+def view(user_id: str) -> dict[str, Any]:
+    """An event of this moment, as the books keep it."""
+    now_ms = int(datetime.now(UTC).timestamp() * 1000)
+    return {
+        "eventId": str(uuid.uuid4()),
+        "type": "view_item",
+        "userId": user_id,
+        "itemId": "sku-1",
+        "category": "books",
+        "eventTime": now_ms,
+    }
+
+
 @dataclass
 class World:
     """A system whose processes a test starts, kills and asks."""
@@ -67,21 +82,19 @@ class World:
     async def start(self, *services: Service, sabotage: str | None = None) -> None:
         """Start processes and wait until they are ready; `sabotage` makes it a worker with a guard removed."""
         for service in services:
-            argv = None if sabotage is None else (sys.executable, str(SABOTAGED), sabotage)
-            await asyncio.to_thread(self.system.start, service, argv=argv)
+            await self.launch(service, sabotage=sabotage)
         for service in services:
             await asyncio.to_thread(self.system.await_ready, service)
+
+    async def launch(self, service: Service, *, sabotage: str | None = None) -> None:
+        """Start a process without waiting for it."""
+        argv = None if sabotage is None else (sys.executable, str(SABOTAGED), sabotage)
+        await asyncio.to_thread(self.system.start, service, argv=argv)
 
     async def stop(self, *services: Service, kill: bool = False) -> None:
         """Stop processes, orderly or by SIGKILL, and return when they are gone."""
         for service in services:
             await asyncio.to_thread(self.system.stack.keeper.stop, service.name, kill=kill)
-
-    async def kill_and_restart_worker(self, sabotage: str | None = None) -> None:
-        """`kill -9`, and at once a new process."""
-        await self.stop(self.worker, kill=True)
-        argv = None if sabotage is None else (sys.executable, str(SABOTAGED), sabotage)
-        await asyncio.to_thread(self.system.start, self.worker, argv=argv)
 
     async def readyz(self, service: Service) -> tuple[bool, dict[str, Any]]:
         """Whether the process says that it is ready, and its checks; no checks if nobody answers."""
@@ -191,62 +204,75 @@ async def committed(bootstrap: str) -> dict[int, int]:
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        found: dict[int, int] = {}
-        for group, _ in await admin.list_consumer_groups():
-            if group.startswith("headrace-features-"):
-                offsets = await admin.list_consumer_group_offsets(group)
-                found |= {
-                    place.partition: meta.offset
-                    for place, meta in offsets.items()
-                    if place.topic == EVENTS.name and meta.offset >= 0
-                }
-        return found
+        return await _committed(admin)
     finally:
         await admin.close()
 
 
-@dataclass
+async def _committed(admin: AIOKafkaAdminClient) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for group, _ in await admin.list_consumer_groups():
+        if group.startswith("headrace-features-"):
+            offsets = await admin.list_consumer_group_offsets(group)
+            found |= {
+                place.partition: meta.offset
+                for place, meta in offsets.items()
+                if place.topic == EVENTS.name and meta.offset >= 0
+            }
+    return found
+
+
 class CommitWatch:
-    """Samples the invariant of at-least-once: what is committed is durable.
+    """Samples the invariant of at-least-once, in the background and when asked: what is committed is durable.
 
     At each sample: for every user with a record below its partition's committed offset, the row in Cassandra must be
     the fold of at least that record.
     """
 
-    bootstrap: str
-    cassandra: CassandraSettings
-    samples: int = 0
-    violations: list[str] = field(default_factory=list)
-    _task: asyncio.Task[None] | None = None
+    def __init__(self, bootstrap: str, cassandra: CassandraSettings) -> None:
+        self.samples = 0
+        self.violations: list[str] = []
+        self._bootstrap = bootstrap
+        self._cassandra = cassandra
+        self._log: list[LogRecord] = []
+        self._one_at_a_time = asyncio.Lock()
+        self._running = AsyncExitStack()
 
     async def __aenter__(self) -> CommitWatch:
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        await self._admin.start()
+        self._running.push_async_callback(self._admin.close)
+        self._session = await asyncio.to_thread(connect, self._cassandra, self._cassandra.keyspace)
+        self._running.push_async_callback(asyncio.to_thread, self._session.cluster.shutdown)
+        self._read_on = await self._running.enter_async_context(log_of(self._bootstrap, EVENTS.name))
         self._task = asyncio.create_task(self._watch())
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        assert self._task is not None
         self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        try:
+            with suppress(asyncio.CancelledError):
+                await self._task
+        finally:
+            await self._running.aclose()
+
+    async def sample(self) -> None:
+        """Compare once, now."""
+        async with self._one_at_a_time:
+            offsets = await _committed(self._admin)
+            [rows] = await execute_all(self._session, [("SELECT user_id, src_offset FROM user_state", None)])
+            self._log += await self._read_on()
+            self._compare(offsets, {row.user_id: row.src_offset for row in rows})
+            self.samples += 1
 
     async def _watch(self) -> None:
-        session = await asyncio.to_thread(connect, self.cassandra, self.cassandra.keyspace)
-        log: list[LogRecord] = []
-        try:
-            async with log_of(self.bootstrap, EVENTS.name) as read_on:
-                while True:
-                    offsets = await committed(self.bootstrap)
-                    [rows] = await execute_all(session, [("SELECT user_id, src_offset FROM user_state", None)])
-                    log += await read_on()
-                    self._compare(offsets, {row.user_id: row.src_offset for row in rows}, log)
-                    self.samples += 1
-                    await asyncio.sleep(0.3)
-        finally:
-            await asyncio.to_thread(session.cluster.shutdown)
+        while True:
+            await self.sample()
+            await asyncio.sleep(0.3)
 
-    def _compare(self, offsets: dict[int, int], durable: dict[str, int], log: list[LogRecord]) -> None:
+    def _compare(self, offsets: dict[int, int], durable: dict[str, int]) -> None:
         latest: dict[str, int] = defaultdict(int)
-        for record in log:
+        for record in self._log:
             if record.key and record.offset < offsets.get(record.partition, 0):
                 latest[record.key.decode()] = record.offset
         for user_id, offset in latest.items():

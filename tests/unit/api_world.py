@@ -17,7 +17,9 @@ from features.fold import Folder
 from features.packing import pack
 from features.state import new_state
 from graphql_api.app import create_app
+from graphql_api.watch import Hub
 from runtime.health import Readiness
+from runtime.memory_change_feed import MemoryChangeFeed
 from runtime.memory_producer import MemoryProducer, MemoryRecord
 from runtime.producer import Headers
 from runtime.settings import ApiSettings
@@ -59,6 +61,8 @@ class World:
     app: ASGIApp
     store: MemoryUserStore
     producer: ScriptedProducer
+    feed: MemoryChangeFeed
+    hub: Hub
 
     async def seed(self, user_id: str, position: Position, *, times_ms: tuple[int, ...] = (NOW_MS,)) -> None:
         """Store a state at `position` and one timeline event per time."""
@@ -71,20 +75,27 @@ class World:
             rows.append(TimelineRow(user_id, time_ms, sample["eventId"], "view_item", orjson.dumps(sample), 1))
         await self.store.write([StateRow(user_id, pack(state, CATALOGUE), state.version, position)], rows)
 
+    async def change(self, user_id: str, views: int) -> None:
+        """Store a state of that many views, at the offset of the same number, and announce it."""
+        await self.seed(user_id, Position(7, 0, views), times_ms=(NOW_MS,) * views)
+        self.feed.announce(user_id, Position(7, 0, views))
+
 
 def make_world(clock: Callable[[], int] = lambda: NOW_MS, **settings: int) -> World:
     """A world whose clock stands still."""
-    store, producer = MemoryUserStore(), ScriptedProducer()
+    store, producer, feed = MemoryUserStore(), ScriptedProducer(), MemoryChangeFeed()
+    hub = Hub(feed, linger_seconds=0)
     app = create_app(
         ApiSettings(**settings),  # type: ignore[arg-type]  # every field has a default
         store=store,
         producer=producer,
         catalogue=CATALOGUE,
+        hub=hub,
         events_epoch=lambda: 7,
         readiness=Readiness({}),
         clock=clock,
     )
-    return World(app, store, producer)
+    return World(app, store, producer, feed, hub)
 
 
 def event(user_id: str = "ann", **fields: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from runtime.clock import now_ms
 from runtime.memory_producer import MemoryProducer, MemoryRecord
-from runtime.producer import Headers, SendFailed
+from runtime.producer import Headers, RecordTooLarge, SendFailed
 from schemas.topics import DEAD_LETTERS, EVENTS
 from streams.dead_letters import DeadLetterOffice
 from streams.errors import TooManyDeadLetters, WorkerError
@@ -24,7 +24,7 @@ def letter(
 
 async def sent(letters: Sequence[DeadLetter]) -> list[MemoryRecord]:
     producer = MemoryProducer()
-    await DeadLetterOffice(producer, longest_run=1000).send(letters, good_records=0)
+    await DeadLetterOffice(producer, most_excess=1000).send(letters, good_records=0)
     return producer.of(DEAD_LETTERS.name)
 
 
@@ -66,7 +66,7 @@ async def test_letters_of_one_key_stay_in_order() -> None:
 async def test_sending_returns_after_every_letter_is_acknowledged() -> None:
     producer = MemoryProducer()
     producer.stalled = True
-    sending = asyncio.create_task(DeadLetterOffice(producer, longest_run=1000).send([letter()], good_records=0))
+    sending = asyncio.create_task(DeadLetterOffice(producer, most_excess=1000).send([letter()], good_records=0))
     for _ in range(20):
         await asyncio.sleep(0)
     assert not sending.done()
@@ -77,7 +77,7 @@ async def test_sending_returns_after_every_letter_is_acknowledged() -> None:
 
 async def test_a_letter_of_unknown_outcome_is_sent_again() -> None:
     producer = Unsure(failures=3)
-    await DeadLetterOffice(producer, longest_run=1000).send([letter()], good_records=0)
+    await DeadLetterOffice(producer, most_excess=1000).send([letter()], good_records=0)
     assert producer.failures == 0
     assert [record.value for record in producer.of(DEAD_LETTERS.name)] == [b"poison"]
 
@@ -96,28 +96,60 @@ class Unsure(MemoryProducer):
         return await super().send(topic, key, value, headers)
 
 
+class Narrow(MemoryProducer):
+    """A topic that was given a lower limit."""
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__()
+        self.most_bytes = most_bytes
+
+    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> MemoryRecord:
+        if len(value or b"") > self.most_bytes:
+            raise RecordTooLarge("too large")
+        return await super().send(topic, key, value, headers)
+
+
 # --- the limit
 
 
 async def test_a_run_of_refused_records_is_stopped_after_its_letters_are_sent() -> None:
     producer = MemoryProducer()
-    office = DeadLetterOffice(producer, longest_run=10)
+    office = DeadLetterOffice(producer, most_excess=10)
     await office.send([letter() for _ in range(9)], good_records=0)
-    with pytest.raises(TooManyDeadLetters, match="10 records in a row were refused, the last one because: no JSON"):
+    with pytest.raises(
+        TooManyDeadLetters, match="10 more records were refused than folded, the last one because: no JSON"
+    ):
         await office.send([letter()], good_records=0)
     assert len(producer.of(DEAD_LETTERS.name)) == 10
     assert issubclass(TooManyDeadLetters, WorkerError)
 
 
-async def test_a_good_record_in_the_same_batch_begins_the_run_anew() -> None:
-    office = DeadLetterOffice(MemoryProducer(), longest_run=10)
+async def test_as_many_good_records_as_refused_ones_never_stop_it() -> None:
+    office = DeadLetterOffice(MemoryProducer(), most_excess=10)
     for _ in range(10):
+        await office.send([letter() for _ in range(9)], good_records=9)
+
+
+async def test_a_good_record_now_and_then_does_not_hide_a_flood() -> None:
+    office = DeadLetterOffice(MemoryProducer(), most_excess=20)
+    await office.send([letter() for _ in range(9)], good_records=1)
+    await office.send([letter() for _ in range(9)], good_records=1)
+    with pytest.raises(TooManyDeadLetters):
         await office.send([letter() for _ in range(9)], good_records=1)
 
 
-async def test_the_run_goes_on_over_batches_of_nothing_but_poison() -> None:
-    office = DeadLetterOffice(MemoryProducer(), longest_run=10)
-    await office.send([letter() for _ in range(4)], good_records=700)
+async def test_a_letter_that_the_topic_does_not_take_goes_without_its_value() -> None:
+    producer = Narrow(most_bytes=1000)
+    await DeadLetterOffice(producer, most_excess=1000).send([letter(b"x" * 1001)], good_records=0)
+    [record] = producer.of(DEAD_LETTERS.name)
+    headers = dict(record.headers)
+    assert (record.key, record.value, headers["omitted"]) == (None, None, b"value")
+    assert (headers["partition"], headers["offset"]) == (b"3", b"41")
+
+
+async def test_the_excess_goes_on_over_batches_of_nothing_but_poison() -> None:
+    office = DeadLetterOffice(MemoryProducer(), most_excess=10)
+    await office.send([letter() for _ in range(4)], good_records=0)
     await office.send([letter() for _ in range(5)], good_records=0)
     with pytest.raises(TooManyDeadLetters):
         await office.send([letter()], good_records=0)

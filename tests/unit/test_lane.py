@@ -64,7 +64,7 @@ async def desk() -> Desk:
 
 @pytest.fixture
 def budget() -> Budget:
-    return Budget(100)
+    return Budget(100, 1 << 20)
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ async def test_stopping_after_an_error_returns(lane: Lane, desk: Desk, budget: B
     lane.offer(desk.delivery(2))
     await asyncio.wait([lane.task])
     await lane.stop(LONG_SECONDS)
-    assert budget.used == 0
+    assert budget.records == 0
     assert isinstance(lane.task.exception(), RuntimeError)
 
 
@@ -187,7 +187,7 @@ async def test_stopping_finishes_the_batch_in_hand_and_drops_what_is_pending(
     await stopping
     assert desk.begun.empty()
     assert desk.acknowledged == [2]
-    assert budget.used == 0
+    assert budget.records == 0
 
 
 async def test_a_batch_that_outlasts_the_grace_is_cancelled_and_stays_unacknowledged(
@@ -199,7 +199,7 @@ async def test_a_batch_that_outlasts_the_grace_is_cancelled_and_stays_unacknowle
     await lane.stop(0.001)
     assert lane.task.cancelled()
     assert desk.acknowledged == []
-    assert budget.used == 0
+    assert budget.records == 0
 
 
 # --- two stages
@@ -231,7 +231,7 @@ async def test_an_error_of_a_finish_ends_the_lane_and_leaves_its_batch_unacknowl
         await lane.task
     await lane.stop(LONG_SECONDS)
     assert desk.acknowledged == []
-    assert budget.used == 0
+    assert budget.records == 0
 
 
 # --- the budget
@@ -241,13 +241,13 @@ async def test_the_budget_counts_what_is_pending_and_what_is_in_hand(lane: Lane,
     lane.offer(desk.delivery(1, 2))
     await desk.begun.get()
     lane.offer(desk.delivery(3))
-    assert budget.used == 3
+    assert budget.records == 3
     desk.finish()
     await desk.begun.get()
-    assert budget.used == 1
+    assert budget.records == 1
     desk.finish()
     await turns()
-    assert budget.used == 0
+    assert budget.records == 0
 
 
 async def test_a_failed_batch_is_given_back_to_the_budget(lane: Lane, desk: Desk, budget: Budget) -> None:
@@ -255,29 +255,42 @@ async def test_a_failed_batch_is_given_back_to_the_budget(lane: Lane, desk: Desk
     lane.offer(desk.delivery(1, 2))
     desk.finish()
     await asyncio.wait([lane.task])
-    assert budget.used == 0
+    assert budget.records == 0
 
 
 async def test_a_reader_waits_while_all_lanes_together_hold_the_limit(desk: Desk) -> None:
-    budget = Budget(4)
+    budget = Budget(4, 1 << 20)
     lanes = [Lane(desk.fold, budget, flush_records=5) for _ in range(2)]
     lanes[0].offer(desk.delivery(1, 2))
     await budget.wait_for_room()
     lanes[1].offer(desk.delivery(7, 8, 9))
-    assert budget.used == 5, "one delivery may overshoot"
+    assert budget.records == 5, "one delivery may overshoot"
     waiting = asyncio.create_task(budget.wait_for_room())
     await turns()
     assert not waiting.done()
     desk.finish()
     await waiting
-    assert budget.used < 4
+    assert budget.records < 4
     for lane in lanes:
         await lane.stop(0)
-    assert budget.used == 0
+    assert budget.records == 0
+
+
+async def test_large_records_use_the_budget_up_as_many_do(desk: Desk) -> None:
+    budget = Budget(100, 1000)
+    large = MemoryRecord("events", 0, 1, 0, None, b"x" * 1000, ())
+    lane = Lane(desk.fold, budget, flush_records=5)
+    lane.offer(Delivery([large], lambda: None))
+    waiting = asyncio.create_task(budget.wait_for_room())
+    await turns()
+    assert not waiting.done()
+    await lane.stop(0)
+    await waiting
+    assert budget.size_bytes == 0
 
 
 async def test_records_dropped_by_a_stop_make_room_again(desk: Desk) -> None:
-    budget = Budget(2)
+    budget = Budget(2, 1 << 20)
     lane = Lane(desk.fold, budget, flush_records=5)
     lane.offer(desk.delivery(1, 2))
     waiting = asyncio.create_task(budget.wait_for_room())

@@ -93,7 +93,8 @@ class World:
     folder: Folder = field(default_factory=lambda: Folder(CATALOGUE))
     cache_bytes: int = 1 << 20
     events_epoch: int = 1
-    longest_run: int = 1000
+    partitions: dict[str, int] = field(default_factory=dict)
+    most_excess: int = 1000
     log: list[MemoryRecord] = field(default_factory=list)
 
     def worker(self) -> Worker:
@@ -104,8 +105,9 @@ class World:
                 folder=self.folder,
                 store=self.store,
                 announcer=FeatureAnnouncer(self.producer, CATALOGUE),
-                dead_letters=DeadLetterOffice(self.producer, longest_run=self.longest_run),
+                dead_letters=DeadLetterOffice(self.producer, most_excess=self.most_excess),
                 events_epoch=self.events_epoch,
+                partition_of=lambda user_id: self.partitions.get(user_id, PARTITION),
                 cache_room=CacheRoom(self.cache_bytes),
             )
         )
@@ -311,12 +313,40 @@ async def test_a_batch_of_nothing_but_poison_is_finished(world: World) -> None:
 
 
 async def test_a_run_of_nothing_but_poison_stops_the_worker_before_it_is_acknowledged(world: World) -> None:
-    world.longest_run = 10
+    world.most_excess = 10
     worker = world.worker()
     for _ in range(3):
         await worker.handle([world.append(b"poison") for _ in range(3)])
     with pytest.raises(TooManyDeadLetters):
         await worker.handle([world.append(b"poison")])
+
+
+async def test_a_record_whose_fold_fails_is_put_aside_and_harms_no_other_of_its_user(world: World) -> None:
+    class Failing(Folder):
+        def fold(self, state: UserState, event: Event, position: Position, append_ms: int) -> Outcome:
+            outcome = super().fold(state, event, position, append_ms)
+            if event.item_id == "bad":
+                raise ArithmeticError("half done")
+            return outcome
+
+    world.folder = Failing(CATALOGUE)
+    worker = world.worker()
+    await worker.handle([world.view()])
+    bad = world.view(itemId="bad")
+    await worker.handle([world.view(), bad, world.view(), world.view("user-2")])
+    assert world.letters() == [(bad.value, "FOLD_FAILED")]
+    assert (await world.feature("viewCount5m"), await world.feature("viewCount5m", "user-2")) == (3, 1)
+    assert bad.value not in await world.timeline()
+    assert len(await world.timeline()) == 3
+
+
+async def test_a_record_in_the_partition_of_others_is_put_aside(world: World) -> None:
+    world.partitions["user-9"] = PARTITION + 1
+    strange = world.view("user-9")
+    await world.worker().handle([world.view(), strange, world.view()])
+    assert world.letters() == [(strange.value, "WRONG_PARTITION")]
+    assert await world.feature("viewCount5m") == 2
+    assert await world.store.load_states(["user-9"]) == {}
 
 
 async def test_a_late_event_is_counted_as_late_and_put_aside(world: World) -> None:
@@ -566,7 +596,7 @@ async def check(world: World) -> None:
 
 
 async def test_a_batch_of_good_records_ends_a_run_of_dead_letters() -> None:
-    world = World(longest_run=10)
+    world = World(most_excess=10)
     worker = world.worker()
     for _ in range(20):
         await worker.handle([world.append(b"poison")])

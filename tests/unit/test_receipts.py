@@ -34,6 +34,8 @@ def test_anything_else_is_no_receipt(token: str) -> None:
         (Position(1, 0, 10), True),
         (Position(1, 0, 11), True),
         (Position(2, 0, 0), True),
+        (Position(2, 5, 0), True),
+        (Position(1, 5, 11), False),
         (Position(0, 0, 99), False),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from runtime import settings_reference
-from runtime.settings import KafkaSettings, Settings
+from runtime.settings import KafkaSettings, Settings, UnknownSetting, load_settings
 
 ROOT = Path(__file__).parents[2]
 ALL = [setting for group in settings_reference.groups() for setting in group.settings]
@@ -105,6 +105,8 @@ def test_an_unknown_name_in_the_file_is_refused_by_its_name(dotenv: Path) -> Non
     ("variable", "value"),
     [
         ("HEADRACE_API__PORT", "eighty"),
+        ("HEADRACE_API__PORT", "99999"),
+        ("HEADRACE_STACK__KAFKA_PORT", "0"),
         ("HEADRACE_WORKER__FLUSH_RECORDS", "2001"),
         ("HEADRACE_CASSANDRA__KEYSPACE", "head-race"),
         ("HEADRACE_LOG__LEVEL", "LOUD"),
@@ -131,3 +133,23 @@ def test_a_misspelt_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADRACE_KAFKA__BOOTSTRAP_SERVER", "elsewhere:9092")
     with pytest.raises(ValidationError, match=r"kafka\.bootstrap_server"):
         Settings()
+
+
+@pytest.mark.parametrize("variable", ["HEADRACE_API_PORT", "HEADRACE_KAFKA", "HEADRACE_PYTHONS"])
+def test_a_variable_that_belongs_to_no_section_is_refused(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_PYTHON", "python3.11")
+    load_settings()
+    monkeypatch.setenv(variable, "8081")
+    with pytest.raises(UnknownSetting, match=variable):
+        load_settings()
+
+
+def test_the_servers_are_those_of_the_local_stack_unless_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_STACK__KAFKA_PORT", "19092")
+    monkeypatch.setenv("HEADRACE_STACK__CASSANDRA_PORT", "19042")
+    settings = load_settings()
+    assert (settings.kafka.bootstrap_servers, settings.cassandra.port) == ("127.0.0.1:19092", 19042)
+    monkeypatch.setenv("HEADRACE_KAFKA__BOOTSTRAP_SERVERS", "kafka:9092")
+    monkeypatch.setenv("HEADRACE_CASSANDRA__CONTACT_POINTS", '["cassandra"]')
+    settings = load_settings()
+    assert (settings.kafka.bootstrap_servers, settings.cassandra.port) == ("kafka:9092", 9042)

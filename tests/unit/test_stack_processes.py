@@ -101,11 +101,14 @@ def test_a_recycled_pid_is_never_touched(keeper: ProcessKeeper, tmp_path: Path) 
         stranger.wait()
 
 
-def test_a_file_left_by_a_power_off_is_cleaned(keeper: ProcessKeeper, tmp_path: Path) -> None:
+def test_what_died_is_told_until_it_is_stopped_or_started(keeper: ProcessKeeper, tmp_path: Path) -> None:
     write_note(tmp_path, pid=2**22 - 1, started_at=1.0)
     (tmp_path / "worker-1.json").write_text('{"name":"wor')
     assert keeper.all() == []
-    assert list(tmp_path.glob("*.json")) == []
+    assert keeper.died() == ["api-1", "worker-1"], "the power went off: one file is whole, the other is cut short"
+    keeper.stop("worker-1")
+    keeper.start(sleeper())
+    assert keeper.died() == []
 
 
 def test_a_process_whose_launcher_died_before_noting_it_is_adopted(keeper: ProcessKeeper, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +12,7 @@ from stack.cassandra import Cassandra
 from stack.exclusive import exclusive
 from stack.jars import JarFolder
 from stack.kafka import new_cluster_id
-from stack.launcher import silent
+from stack.launcher import FREE_BYTES_WANTED, silent
 
 GIB = 2**30
 
@@ -30,6 +31,15 @@ def test_every_error_is_three_lines_that_end_in_advice() -> None:
     assert "nearly full" in what
     assert cause.startswith("1.00 GiB free, 2 GiB wanted")
     assert "du -sh" in remedy
+
+
+def test_on_a_full_disk_nothing_is_started_or_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=FREE_BYTES_WANTED - 1))
+    nearly_full = Stack(config_in(tmp_path), silent)
+    with pytest.raises(DiskFull):
+        nearly_full.up()
+    assert nearly_full.keeper.all() == []
+    assert not (tmp_path / "jars").exists()
 
 
 def test_a_dead_server_shows_the_end_of_its_log() -> None:
@@ -85,7 +95,7 @@ def test_cassandra_acknowledges_only_what_is_on_the_disk(tmp_path: Path) -> None
     assert settings["commitlog_sync"] == "batch"
     assert settings["native_transport_port"] == 23456
     assert settings["rpc_address"] == settings["listen_address"] == "127.0.0.1"
-    assert dict(zip(spec.ports, spec.port_settings, strict=True))[23456] == "cassandra_port"
+    assert dict(zip(spec.ports, spec.port_settings, strict=True))[23456] == "HEADRACE_STACK__CASSANDRA_PORT"
 
 
 def test_a_cluster_id_is_never_taken_for_an_option() -> None:

@@ -7,12 +7,13 @@ from streams.state_cache import CacheRoom
 
 
 def test_the_user_not_seen_for_longest_goes_first() -> None:
-    cache = CacheRoom(250).new_cache()
+    room = CacheRoom(250)
+    cache = room.new_cache()
     for name in ("ann", "ben"):
         cache.put(name, UserState(), 100)
     assert cache["ann"] is not None  # a use
     cache.put("cid", UserState(), 100)
-    cache.evict()
+    room.evict()
     assert [name in cache for name in ("ann", "ben", "cid")] == [True, False, True]
     assert cache.packed_bytes == 200
 
@@ -25,7 +26,7 @@ def test_a_state_that_grows_takes_more_room() -> None:
     cache.put("ben", UserState(), 100)
     cache.put("ann", state, 200)
     assert room.packed_bytes == 300
-    cache.evict()
+    room.evict()
     assert "ann" not in cache, "ben was used last"
     assert room.packed_bytes == 100
 
@@ -38,5 +39,36 @@ def test_partitions_share_the_room_and_one_that_is_gone_takes_none() -> None:
     assert room.overfull
     del one
     assert not room.overfull
-    other.evict()
+    room.evict()
     assert "ben" in other
+
+
+def test_a_quiet_partition_makes_room_for_a_busy_one() -> None:
+    room = CacheRoom(250)
+    quiet, busy = room.new_cache(), room.new_cache()
+    for name in ("ann", "ben"):
+        quiet.put(name, UserState(), 100)
+    busy.put("cid", UserState(), 100)
+    room.evict()
+    assert [name in quiet for name in ("ann", "ben")] == [False, True]
+    assert "cid" in busy
+
+
+def test_what_is_being_folded_stays() -> None:
+    room = CacheRoom(50)
+    cache = room.new_cache()
+    with cache.in_use():
+        cache.put("ann", UserState(), 100)
+        room.evict()
+        assert "ann" in cache
+    room.evict()
+    assert "ann" not in cache
+
+
+def test_a_state_that_is_forgotten_takes_no_room() -> None:
+    room = CacheRoom(250)
+    cache = room.new_cache()
+    cache.put("ann", UserState(), 100)
+    cache.forget(["ann", "ben"])
+    assert "ann" not in cache
+    assert room.packed_bytes == 0
