@@ -46,6 +46,10 @@ class Bench:
         """How many, at full size or quickly."""
         return quick if self.quick else full
 
+    def say_of(self, case: str, line: str) -> None:
+        """Progress within a case."""
+        self.say(f"{case}: {line}")
+
     def log(self, name: str) -> Path:
         """Where a side writes what it has to say."""
         return self.home / "logs" / f"{name}.log"

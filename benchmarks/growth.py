@@ -31,11 +31,11 @@ def measure(bench: Bench) -> Entry:
     rows: list[Row] = []
     for users, skew in cases:
         now_ms = time.time_ns() // 1_000_000
-        traffic = Traffic(bench.size(300_000, 10_000), bench.size(_SIZES[users], _SIZES[users] // 100), skew, now_ms)
+        traffic = Traffic(bench.size(200_000, 10_000), bench.size(_SIZES[users], _SIZES[users] // 100), skew, now_ms)
         bench.servers.refill(traffic.records())
         case = _case(users, skew)
         run = partial(consumers.headrace, bench, traffic, case=case, catalogue=consumers.SHIPPED, states_alone=False)
-        rows += alternate([Side(HEADRACE, run)], bench.runs, partial(_say, bench, case))
+        rows += alternate([Side(HEADRACE, run)], bench.runs, partial(bench.say_of, case))
     return Entry(
         name="growth",
         title=f"A worker as it is shipped over {traffic.events} events: more users, less even traffic",
@@ -47,7 +47,3 @@ def measure(bench: Bench) -> Entry:
             "The counts of 5 000 users were read through the API and compared with the truth.",
         ],
     )
-
-
-def _say(bench: Bench, case: str, line: str) -> None:
-    bench.say(f"{case}: {line}")

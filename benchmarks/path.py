@@ -32,7 +32,7 @@ def measure(bench: Bench) -> Entry:
             Side(ALL, partial(headrace, states_alone=False)),
             Side(FAUST, partial(_faust, bench, traffic, case)),
         ]
-        rows += alternate(sides, bench.runs, partial(_say, bench, case))
+        rows += alternate(sides, bench.runs, partial(bench.say_of, case))
     return Entry(
         name="path",
         title=f"From Kafka to durable rows: {traffic.events} events, Zipf 1.1",
@@ -77,7 +77,3 @@ def _keyspace(bench: Bench) -> Iterator[None]:
         yield
     finally:
         bench.servers.drop(_KEYSPACE)
-
-
-def _say(bench: Bench, case: str, line: str) -> None:
-    bench.say(f"{case}: {line}")

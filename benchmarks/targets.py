@@ -113,9 +113,11 @@ TARGETS: Final = (
     Target(2, "the same", ingest.BARE, "at least", 0.6, "x", cheaper("ingest", ingest.on_kafka(100), ingest.BARE)),
     Target(3, "GraphQL, each event", ingest.LOADS, "at most", 1.2, "x", per_event_over_loads),
     Target(3, "GraphQL, fixed", "itself", "at most", 10, "us", fixed_cost),
-    Target(4, "worker", worker.QUIX, "at least", 6, "x", cheaper("worker", worker.CASE, worker.QUIX)),
-    Target(4, "worker", worker.BYTEWAX, "at least", 6, "x", cheaper("worker", worker.CASE, worker.BYTEWAX)),
-    Target(4, "worker", worker.FAUST, "at least", 50, "x", cheaper("worker", worker.CASE, worker.FAUST)),
+    *(
+        Target(4, f"worker, {case}", peer, "at least", wanted, "x", cheaper("worker", case, peer))
+        for case in (worker.ONE_K, worker.HUNDRED_K)
+        for peer, wanted in ((worker.QUIX, 6), (worker.BYTEWAX, 6), (worker.FAUST, 50))
+    ),
     Target(5, "whole path, 1 k users", path.FAUST, "at least", 50, "x", cheaper("path", path.ONE_K, path.FAUST)),
     Target(5, "whole path, 100 k users", path.FAUST, "at least", 20, "x", cheaper("path", path.HUNDRED_K, path.FAUST)),
     *(

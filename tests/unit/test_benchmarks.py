@@ -116,10 +116,12 @@ def test_a_target_is_met_missed_or_not_measured() -> None:
     results = {
         "worker": entry(
             "worker",
-            {(worker.CASE, HEADRACE): 2.0, (worker.CASE, worker.QUIX): 13.0, (worker.CASE, worker.BYTEWAX): 11.0},
+            {(worker.ONE_K, HEADRACE): 2.0, (worker.ONE_K, worker.QUIX): 13.0, (worker.ONE_K, worker.BYTEWAX): 11.0},
         )
     }
-    verdicts = {each.target.against: each for each in targets.judge(results) if each.target.row == 4}
+    verdicts = {
+        each.target.against: each for each in targets.judge(results) if each.target.what == f"worker, {worker.ONE_K}"
+    }
     assert verdicts[worker.QUIX].measured == pytest.approx(6.5)
     assert [verdicts[side].met for side in (worker.QUIX, worker.BYTEWAX, worker.FAUST)] == [True, False, None]
 
