@@ -100,78 +100,52 @@ def growth_from(base: str, case: str) -> Callable[[Results], float | None]:
     return read
 
 
+def _at_least(row: int, what: str, against: str, wanted: float, read: Callable[[Results], float | None]) -> Target:
+    return Target(row, what, against, "at least", wanted, "x", read)
+
+
+def _at_most(
+    row: int, what: str, wanted: float, unit: str, read: Callable[[Results], float | None], against: str = "itself"
+) -> Target:
+    return Target(row, what, against, "at most", wanted, unit, read)
+
+
+def _ingest(than: str) -> Callable[[Results], float | None]:
+    return cheaper("ingest", ingest.on_kafka(100), than)
+
+
+_WORKER: Final = tuple(
+    _at_least(4, f"worker, {case}", peer, wanted, cheaper("worker", case, peer))
+    for case in (worker.ONE_K, worker.HUNDRED_K)
+    for peer, wanted in ((worker.QUIX, 6), (worker.BYTEWAX, 6), (worker.FAUST, 50))
+)
+_PATH: Final = tuple(
+    _at_least(5, f"whole path, {case}{more}", path.FAUST, wanted, cheaper("path", case, path.FAUST, side))
+    for side, more in ((HEADRACE, ""), (path.ALL, ", all projections"))
+    for case, wanted in ((path.ONE_K, 50), (path.HUNDRED_K, 20))
+)
+_READS: Final = tuple(
+    _at_least(7, f"read of {case}", peer, 5, cheaper("reads", case, peer))
+    for case in (reads.ONE, reads.HUNDRED)
+    for peer in (reads.FEAST, reads.IDIOMATIC)
+)
+
 TARGETS: Final = (
-    Target(
-        1,
-        "ingest, batch 100, acks=all",
-        ingest.IDIOMATIC,
-        "at least",
-        20,
-        "x",
-        cheaper("ingest", ingest.on_kafka(100), ingest.IDIOMATIC),
+    _at_least(1, "ingest, batch 100, acks=all", ingest.IDIOMATIC, 20, _ingest(ingest.IDIOMATIC)),
+    _at_least(2, "the same", ingest.BARE, 0.6, _ingest(ingest.BARE)),
+    _at_most(3, "GraphQL, each event", 1.2, "x", per_event_over_loads, against=ingest.LOADS),
+    _at_most(3, "GraphQL, fixed", 10, "us", fixed_cost),
+    *_WORKER,
+    *_PATH,
+    _at_most(6, "fresh at 20 % of capacity, p50", 10, "ms", figure("freshness", freshness.LOW, "p50_ms")),
+    _at_most(6, "fresh at 20 % of capacity, p99", 25, "ms", figure("freshness", freshness.LOW, "p99_ms")),
+    _at_most(6, "fresh at 70 % of capacity, p99", 50, "ms", figure("freshness", freshness.HIGH, "p99_ms")),
+    _at_most(7, "read of one user at half capacity, p99", 10, "ms", figure("reads", reads.ONE_HALF, "p99_ms")),
+    *_READS,
+    _at_most(
+        8, "cost of an event, 1 M users", 1.2, "x", growth_from(growth.SMALLEST, growth.LARGEST), against="1 k users"
     ),
-    Target(2, "the same", ingest.BARE, "at least", 0.6, "x", cheaper("ingest", ingest.on_kafka(100), ingest.BARE)),
-    Target(3, "GraphQL, each event", ingest.LOADS, "at most", 1.2, "x", per_event_over_loads),
-    Target(3, "GraphQL, fixed", "itself", "at most", 10, "us", fixed_cost),
-    *(
-        Target(4, f"worker, {case}", peer, "at least", wanted, "x", cheaper("worker", case, peer))
-        for case in (worker.ONE_K, worker.HUNDRED_K)
-        for peer, wanted in ((worker.QUIX, 6), (worker.BYTEWAX, 6), (worker.FAUST, 50))
-    ),
-    Target(5, "whole path, 1 k users", path.FAUST, "at least", 50, "x", cheaper("path", path.ONE_K, path.FAUST)),
-    Target(5, "whole path, 100 k users", path.FAUST, "at least", 20, "x", cheaper("path", path.HUNDRED_K, path.FAUST)),
-    *(
-        Target(
-            5,
-            f"whole path, {case}, all projections",
-            path.FAUST,
-            "at least",
-            wanted,
-            "x",
-            cheaper("path", case, path.FAUST, side=path.ALL),
-        )
-        for case, wanted in ((path.ONE_K, 50), (path.HUNDRED_K, 20))
-    ),
-    Target(
-        6, "fresh at 20 % of capacity, p50", "itself", "at most", 10, "ms", figure("freshness", freshness.LOW, "p50_ms")
-    ),
-    Target(
-        6, "fresh at 20 % of capacity, p99", "itself", "at most", 25, "ms", figure("freshness", freshness.LOW, "p99_ms")
-    ),
-    Target(
-        6,
-        "fresh at 70 % of capacity, p99",
-        "itself",
-        "at most",
-        50,
-        "ms",
-        figure("freshness", freshness.HIGH, "p99_ms"),
-    ),
-    Target(
-        7,
-        "read of one user at half capacity, p99",
-        "itself",
-        "at most",
-        10,
-        "ms",
-        figure("reads", reads.ONE_HALF, "p99_ms"),
-    ),
-    Target(7, "read of one user", reads.FEAST, "at least", 5, "x", cheaper("reads", reads.ONE, reads.FEAST)),
-    Target(7, "read of one user", reads.IDIOMATIC, "at least", 5, "x", cheaper("reads", reads.ONE, reads.IDIOMATIC)),
-    Target(7, "read of 100 users", reads.FEAST, "at least", 5, "x", cheaper("reads", reads.HUNDRED, reads.FEAST)),
-    Target(
-        7, "read of 100 users", reads.IDIOMATIC, "at least", 5, "x", cheaper("reads", reads.HUNDRED, reads.IDIOMATIC)
-    ),
-    Target(
-        8, "cost of an event, 1 M users", "1 k users", "at most", 1.2, "x", growth_from(growth.SMALLEST, growth.LARGEST)
-    ),
-    Target(
-        8,
-        "cost of an event, one key = 50 %",
-        "uniform",
-        "at most",
-        1.2,
-        "x",
-        growth_from(growth.UNIFORM, growth.ONE_KEY),
+    _at_most(
+        8, "cost of an event, one key = 50 %", 1.2, "x", growth_from(growth.UNIFORM, growth.ONE_KEY), against="uniform"
     ),
 )
