@@ -35,13 +35,9 @@ class DeploymentCheck:
     def __init__(self, store: UserStore) -> None:
         self._store = store
         self.events_epoch: int | None = None
-        self.remade = asyncio.Event()
 
     async def __call__(self) -> str | None:
-        epoch = (await self._store.deployment()).events_epoch
-        if self.events_epoch not in (None, epoch):
-            self.remade.set()
-        self.events_epoch = epoch
+        self.events_epoch = (await self._store.deployment()).events_epoch
         return None
 
 

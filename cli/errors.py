@@ -56,6 +56,12 @@ def reported() -> Iterator[None]:
         _exit(f"a dependency does not answer\n  {error}\n  ./headrace status shows what runs here", DEPENDENCY)
     except StoreError as error:
         _exit(f"the store is not usable\n  {error}\n  ./headrace migrate", FAILURE)
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        _exit(
+            f"the system refused{where}\n  {error.strerror or error}\n  see that the directory can be written to",
+            FAILURE,
+        )
     except TopicUnusable as error:
         _exit(f"a topic is not usable\n  {error}\n  see docs/operations.md", CONTRACT)
     except CommandFailed as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 
-from runtime.kafka_topics import create_topics
+from runtime.kafka_topics import create_topics, require_no_members
 from runtime.settings import Settings
 from schemas import topics
 from storage.migrate import Migrator
@@ -26,8 +26,10 @@ def migrate(settings: Settings) -> Migrated:
         with migrator.in_turn():
             tables = migrator.migrate()
 
-            def before_creating(topic: str) -> None:
+            async def before_creating(topic: str) -> None:
                 if topic == topics.EVENTS.name:
+                    group = migrator.deployment().consumer_group(settings.worker.group)
+                    await require_no_members(settings.kafka, group)
                     migrator.start_epoch()
 
             wanted = [(topic.name, topic.partitions, topic.config) for topic in topics.ALL]

@@ -68,7 +68,7 @@ class System:
                 self.stack.keeper.stop(process.name)
         self.stack.down(kept)
         for name in self.stack.keeper.died():
-            self.stack.keeper.stop(name)  # so that nobody reports it any more
+            self.stack.keeper.forget(name)
 
     def start(self, service: Service, *, argv: tuple[str, ...] | None = None) -> RunningProcess:
         """Start one of our processes in the background, by default `headrace.py ROLE`."""

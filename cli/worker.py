@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
-from typing import TypeVar
+from contextlib import AsyncExitStack, suppress
+from typing import Final, TypeVar
 
 import structlog
 
@@ -16,11 +16,13 @@ from runtime import logs
 from runtime.health import Readiness, health_app
 from runtime.producer import EventProducer
 from runtime.settings import Settings
-from storage import CassandraUserStore
+from storage import CassandraUserStore, StoreUnavailable
 from streams.errors import EventsTopicRemade
 from streams.worker import Worker, new_worker
 
 log = structlog.get_logger()
+
+_EPOCH_SECONDS: Final = 1.0
 
 T = TypeVar("T")
 
@@ -35,12 +37,11 @@ async def _work(settings: Settings, stop: asyncio.Event) -> int:
     catalogue = load_catalogue(settings.features.catalogue)
     store = CassandraUserStore(settings.cassandra)
     producer = EventProducer(settings.kafka.bootstrap_servers, client_id="headrace-worker")
-    deployment = checks.DeploymentCheck(store)
     membership = checks.MembershipCheck()
     readiness = Readiness(
         {
             "kafka": checks.kafka(producer),
-            "cassandra": deployment,
+            "cassandra": checks.DeploymentCheck(store),
             "group": membership,
             "lifecycle": checks.running(stop),
         }
@@ -58,7 +59,7 @@ async def _work(settings: Settings, stop: asyncio.Event) -> int:
             return 0
         membership.worker = worker
         running.push_async_callback(worker.stop)
-        reason = await _unless_stopped(_why_not_on(worker, deployment), stop)
+        reason = await _unless_stopped(_why_not_on(worker, store), stop)
         if reason is None:
             return 0
         log.error("the worker cannot go on", reason=str(reason) or type(reason).__name__, exc_info=reason)
@@ -85,17 +86,24 @@ async def _join(settings: Settings, store: CassandraUserStore, producer: EventPr
     return worker
 
 
-async def _why_not_on(worker: Worker, deployment: checks.DeploymentCheck) -> BaseException:
+async def _why_not_on(worker: Worker, store: CassandraUserStore) -> BaseException:
     """Returns what keeps this process from going on."""
-    failed, remade = asyncio.ensure_future(worker.wait_failed()), asyncio.ensure_future(deployment.remade.wait())
+    failed, remade = asyncio.ensure_future(worker.wait_failed()), asyncio.ensure_future(_remade(worker, store))
     try:
         await asyncio.wait({failed, remade}, return_when=asyncio.FIRST_COMPLETED)
-        return (
-            failed.result() if failed.done() else EventsTopicRemade("its offsets begin again: start the worker again")
-        )
+        return failed.result() if failed.done() else remade.result()
     finally:
         failed.cancel()
         remade.cancel()
+
+
+async def _remade(worker: Worker, store: CassandraUserStore) -> EventsTopicRemade:
+    """Returns when the events topic has another epoch than the one in which the worker folds."""
+    while True:
+        with suppress(StoreUnavailable):
+            if (await store.deployment()).events_epoch != worker.events_epoch:
+                return EventsTopicRemade("its offsets begin again: start the worker again")
+        await asyncio.sleep(_EPOCH_SECONDS)
 
 
 async def _unless_stopped(work: Coroutine[None, None, T], stop: asyncio.Event) -> T | None:

@@ -25,7 +25,7 @@ def moment_or_none(epoch_ms: int | None) -> datetime | None:
 
 def format_moment(value: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and `Z`."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def parse_moment(value: object) -> datetime:

@@ -30,7 +30,9 @@ class KafkaSettings(Section):
     """Where Kafka is and how we talk to it."""
 
     bootstrap_servers: str = Field(
-        "127.0.0.1:9092", description="Comma-separated host:port list of brokers; by default the local stack's."
+        "127.0.0.1:9092",
+        pattern=r"^[^\s:,]+:\d{1,5}(,[^\s:,]+:\d{1,5})*$",
+        description="Comma-separated host:port list of brokers; by default the local stack's.",
     )
     replication_factor: int = Field(1, ge=1, description="Replicas of each topic that `migrate` creates.")
     min_insync_replicas: int = Field(1, ge=1, description="`min.insync.replicas` of each topic that `migrate` creates.")
@@ -146,8 +148,8 @@ def load_settings() -> Settings:
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """The variables that give another process the same settings."""
-    return dict(_variables(PREFIX, settings.model_dump(mode="json", exclude_defaults=True)))
+    """The variables that give another process the same settings, whatever its `.env` and its environment say."""
+    return dict(_variables(PREFIX, settings.model_dump(mode="json")))
 
 
 def _variables(prefix: str, tree: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -75,10 +75,12 @@ class Stack:
 
     def _start(self, names: Iterable[str], *, wait: bool) -> None:
         servers = [self._servers[name] for name in names]
+        missing = [server for server in servers if self.keeper.running(server.name) is None]
+        if missing:
+            self._require_disk()  # before anything is written
         with self._turn():
             missing = [server for server in servers if self.keeper.running(server.name) is None]
             if missing:
-                self._require_disk()
                 self._jars.ensure(server.name for server in missing)
             self._start_together(servers, wait=wait)
 
@@ -116,8 +118,8 @@ class Stack:
         return True
 
     def _require_disk(self) -> None:
-        self.config.data_dir.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(self.config.data_dir).free
+        existing = next(path for path in (self.config.data_dir, *self.config.data_dir.parents) if path.exists())
+        free = shutil.disk_usage(existing).free
         if free < FREE_BYTES_WANTED:
             raise DiskFull(self.config.data_dir, free, FREE_BYTES_WANTED)
 

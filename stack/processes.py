@@ -76,11 +76,11 @@ class RunningProcess:
 
 
 class ProcessKeeper:
-    """Processes by name in one folder: `<name>.json` says which pid since when, `logs/<name>.log` what it printed."""
+    """Processes by name: `processes/<name>.json` says which pid since when, `logs/<name>.log` what it printed."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory.absolute()
-        self._logs = self._directory / "logs"
+        self._directory = directory.absolute() / "processes"
+        self._logs = directory.absolute() / "logs"
 
     def start(self, spec: ProcessSpec) -> RunningProcess:
         """Start it detached, or return the one that already runs; raises `PortTaken`."""
@@ -105,7 +105,13 @@ class ProcessKeeper:
             _, tree = psutil.wait_procs(tree, timeout=_KILL_GRACE_SECONDS)
             if tree:
                 raise StopFailed(name, [one.pid for one in tree])
-        self._clean(name)
+        self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """Report it no longer, unless it lives: in turn, or it could be one that is just being started."""
+        with self._turn(name):
+            if self._noted(name) is None:
+                self._file(name).unlink(missing_ok=True)
 
     def running(self, name: str) -> RunningProcess | None:
         """The live process of that name."""
@@ -181,12 +187,6 @@ class ProcessKeeper:
 
     def _names(self) -> list[str]:
         return sorted(path.stem for path in self._directory.glob("*.json"))
-
-    def _clean(self, name: str) -> None:
-        """Remove the file unless its process lives: in turn, or it could be one that is just being started."""
-        with self._turn(name):
-            if self._noted(name) is None:
-                self._file(name).unlink(missing_ok=True)
 
     def _turn(self, name: str) -> contextlib.AbstractContextManager[None]:
         return exclusive(self._directory / f"{name}.lock")

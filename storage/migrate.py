@@ -16,6 +16,7 @@ from cassandra.cluster import NoHostAvailable, Session
 
 from runtime.settings import CassandraSettings
 from storage.errors import MigrationConflict, StoreUnavailable
+from storage.rows import Deployment
 from storage.session import connect
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -78,13 +79,17 @@ class Migrator:
 
     def start_epoch(self) -> None:
         """Note that the events topic is about to be made anew: its offsets begin again."""
-        row = self._one("SELECT events_epoch FROM deployment WHERE name = 'headrace'")
-        self._run("UPDATE deployment SET events_epoch = %s WHERE name = 'headrace'", ((row.events_epoch or 0) + 1,))
+        epoch = self.deployment().events_epoch + 1
+        self._run("UPDATE deployment SET events_epoch = %s WHERE name = 'headrace'", (epoch,))
+
+    def deployment(self) -> Deployment:
+        """As it is now; epoch 0 where the events topic was never made."""
+        row = self._one("SELECT store_id, events_epoch FROM deployment WHERE name = 'headrace'")
+        return Deployment(row.store_id, row.events_epoch or 0)
 
     def adopt_topic(self) -> None:
         """The events topic exists; a store that never saw it made, being new beside an old Kafka, begins at epoch 1."""
-        row = self._one("SELECT events_epoch FROM deployment WHERE name = 'headrace'")
-        if row.events_epoch is None:
+        if self.deployment().events_epoch == 0:
             self.start_epoch()
 
     def _make_keyspace(self) -> None:

@@ -57,6 +57,10 @@ class Deployment:
     store_id: str
     events_epoch: int
 
+    def consumer_group(self, prefix: str) -> str:
+        """The group of the workers whose rows lie in this store."""
+        return f"{prefix}-{self.store_id}"
+
 
 class UserStore(Protocol):
     """Durable rows of users. Every method raises StoreUnavailable where there is no answer."""

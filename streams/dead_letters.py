@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 
@@ -12,15 +13,17 @@ from runtime.clock import now_ms
 from runtime.producer import Producer, RecordTooLarge, send_until_acknowledged
 from schemas.topics import DEAD_LETTERS
 from streams.errors import TooManyDeadLetters
-from streams.records import DeadLetter
+from streams.records import DeadLetter, DeadLetterCode
 
 log = structlog.get_logger()
 
 _MESSAGE_CHARS = 500
+# What a client can cause with events that are well-formed: no sign of a bad deploy.
+_OF_CLIENTS: Final[frozenset[DeadLetterCode]] = frozenset({"TOO_OLD", "UNDO_TOO_LATE", "UNDO_MISMATCH"})
 
 
 class DeadLetterOffice:
-    """Sends dead letters, and stops the worker when more comes to them than is good."""
+    """Sends dead letters, and stops the worker when more records are broken than good."""
 
     def __init__(self, producer: Producer, *, most_excess: int) -> None:
         self._producer = producer
@@ -30,15 +33,16 @@ class DeadLetterOffice:
     async def send(self, letters: Sequence[DeadLetter], *, good_records: int) -> None:
         """Send the letters of a batch, which may be none; returns when every one is acknowledged.
 
-        Raises TooManyDeadLetters; those sent so far stay sent.
+        Raises TooManyDeadLetters before it sends any, so that a worker that is started again and again repeats none.
         """
-        self._excess = max(0, self._excess + len(letters) - good_records)
-        await asyncio.gather(*(self._send_one(letter) for letter in letters))
-        if letters and self._excess >= self._most_excess:
+        broken = [letter for letter in letters if letter.code not in _OF_CLIENTS]
+        self._excess = max(0, self._excess + len(broken) - good_records)
+        if broken and self._excess >= self._most_excess:
             raise TooManyDeadLetters(
-                f"{self._excess} more records were refused than folded, the last one because: {letters[-1].message}; "
-                "look at the dead letters before starting again"
+                f"{self._excess} more records were broken than good, the last one at offset {broken[-1].record.offset} "
+                f"of partition {broken[-1].record.partition} because: {broken[-1].message}"
             )
+        await asyncio.gather(*(self._send_one(letter) for letter in letters))
 
     async def _send_one(self, letter: DeadLetter) -> None:
         record = letter.record

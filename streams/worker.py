@@ -42,8 +42,10 @@ class Worker:
         settings: WorkerSettings,
         *,
         group: str,
+        events_epoch: int,
         new_fold: Callable[[], FoldBatch],
     ) -> None:
+        self.events_epoch = events_epoch
         self._settings = settings
         self._new_fold = new_fold
         self._budget = Budget(settings.pending_records, settings.pending_mib << 20)
@@ -131,6 +133,7 @@ async def new_worker(
     return Worker(
         kafka,
         settings,
-        group=f"{settings.group}-{deployment.store_id}",
+        group=deployment.consumer_group(settings.group),
+        events_epoch=deployment.events_epoch,
         new_fold=lambda: PartitionFold(pipeline).fold,
     )

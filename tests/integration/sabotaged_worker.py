@@ -24,14 +24,15 @@ from schemas.receipts import Position
 from storage import CassandraUserStore, StateRow, TimelineRow
 from streams.lane import Lane
 
-_WRITE_SECONDS = 2.0  # several times the interval between two commits
+_SLOW_WRITE_SECONDS = 0.7  # longer than the interval between two commits
+_STUCK_WRITE_SECONDS = 10.0  # long enough to be killed meanwhile
 
 
-def slow_store() -> None:
+def slow_store(seconds: float = _SLOW_WRITE_SECONDS) -> None:
     write = CassandraUserStore.write
 
     async def slow_write(self: CassandraUserStore, states: Sequence[StateRow], events: Sequence[TimelineRow]) -> None:
-        await asyncio.sleep(_WRITE_SECONDS)
+        await asyncio.sleep(seconds)
         await write(self, states, events)
 
     CassandraUserStore.write = slow_write  # type: ignore[method-assign]
@@ -52,7 +53,7 @@ def no_replay_guard() -> None:
 
 
 def acknowledge_first() -> None:
-    slow_store()
+    slow_store(_STUCK_WRITE_SECONDS)
     take = Lane._take
 
     def take_and_acknowledge(self: Lane) -> list[object]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from runtime.kafka_topics import KafkaUnavailable, TopicUnusable, create_topics
+from runtime.kafka_topics import KafkaUnavailable, TopicUnusable, create_topics, require_no_members
 from runtime.settings import KafkaSettings
 from schemas import topics
 from tests.conftest import free_ports
@@ -27,7 +28,11 @@ def name() -> str:
 
 
 async def create(settings: KafkaSettings, name: str, partitions: int, configuration: dict[str, str]) -> list[str]:
-    return await create_topics(settings, [(name, partitions, configuration)], before_creating=lambda name: None)
+    return await create_topics(settings, [(name, partitions, configuration)], before_creating=nothing)
+
+
+async def nothing(name: str) -> None:
+    """Before a topic of a test is made."""
 
 
 async def configuration_of(settings: KafkaSettings, name: str) -> dict[str, str]:
@@ -79,3 +84,14 @@ async def test_a_kafka_that_is_away_is_told_apart(name: str) -> None:
     nowhere = KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_ports(1)[0]}")  # type: ignore[call-arg]
     with pytest.raises(KafkaUnavailable, match="does not answer"):
         await create(nowhere, name, 3, LOG)
+
+
+async def test_the_members_of_a_group_keep_their_topic_from_being_made_anew(settings: KafkaSettings, name: str) -> None:
+    await create(settings, name, 3, LOG)
+    await require_no_members(settings, name)
+    reader = AIOKafkaConsumer(name, bootstrap_servers=settings.bootstrap_servers, group_id=name)
+    await reader.start()
+    with pytest.raises(TopicUnusable, match=f"1 members of {name} run .*stop the workers first"):
+        await require_no_members(settings, name)
+    await reader.stop()
+    await require_no_members(settings, name)

@@ -256,6 +256,11 @@ class CommitWatch:
         finally:
             await self._running.aclose()
 
+    async def offsets(self) -> dict[int, int]:
+        """What is committed now, by partition."""
+        async with self._one_at_a_time:
+            return await _committed(self._admin)
+
     async def sample(self) -> None:
         """Compare once, now."""
         async with self._one_at_a_time:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from runtime.producer import Headers, RecordTooLarge, SendFailed
 from schemas.topics import DEAD_LETTERS, EVENTS
 from streams.dead_letters import DeadLetterOffice
 from streams.errors import TooManyDeadLetters, WorkerError
-from streams.records import DeadLetter
+from streams.records import DeadLetter, DeadLetterCode
 
 
 def letter(
@@ -112,16 +113,22 @@ class Narrow(MemoryProducer):
 # --- the limit
 
 
-async def test_a_run_of_refused_records_is_stopped_after_its_letters_are_sent() -> None:
+async def test_a_run_of_broken_records_stops_the_worker_before_their_letters_are_sent() -> None:
     producer = MemoryProducer()
     office = DeadLetterOffice(producer, most_excess=10)
     await office.send([letter() for _ in range(9)], good_records=0)
-    with pytest.raises(
-        TooManyDeadLetters, match="10 more records were refused than folded, the last one because: no JSON"
-    ):
+    with pytest.raises(TooManyDeadLetters, match=r"10 more records .* offset 41 of partition 3 because: no JSON"):
         await office.send([letter()], good_records=0)
-    assert len(producer.of(DEAD_LETTERS.name)) == 10
+    assert len(producer.of(DEAD_LETTERS.name)) == 9, "a worker that is started again and again repeats none"
     assert issubclass(TooManyDeadLetters, WorkerError)
+
+
+@pytest.mark.parametrize("code", ["TOO_OLD", "UNDO_TOO_LATE", "UNDO_MISMATCH"])
+async def test_what_clients_can_cause_never_stops_it(code: DeadLetterCode) -> None:
+    producer = MemoryProducer()
+    office = DeadLetterOffice(producer, most_excess=10)
+    await office.send([replace(letter(), code=code) for _ in range(100)], good_records=0)
+    assert len(producer.of(DEAD_LETTERS.name)) == 100
 
 
 async def test_as_many_good_records_as_refused_ones_never_stop_it() -> None:

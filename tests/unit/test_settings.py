@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from runtime import settings_reference
-from runtime.settings import KafkaSettings, Settings, UnknownSetting, load_settings
+from runtime.settings import KafkaSettings, Settings, UnknownSetting, as_environment, load_settings
 
 ROOT = Path(__file__).parents[2]
 ALL = [setting for group in settings_reference.groups() for setting in group.settings]
@@ -74,7 +74,12 @@ def other_value(setting: settings_reference.Setting) -> str:
         return str(int(setting.default) + (-1 if " to " in setting.constraint else 1))
     if setting.variable == "HEADRACE_LOG__LEVEL":
         return "DEBUG"
-    others = {"true": "false", "false": "true", '["127.0.0.1"]': '["10.0.0.1", "10.0.0.2"]'}
+    others = {
+        "127.0.0.1:9092": "one:9092,other:9093",
+        "true": "false",
+        "false": "true",
+        '["127.0.0.1"]': '["10.0.0.1", "10.0.0.2"]',
+    }
     return others.get(setting.default, "other")
 
 
@@ -106,6 +111,8 @@ def test_an_unknown_name_in_the_file_is_refused_by_its_name(dotenv: Path) -> Non
     [
         ("HEADRACE_API__PORT", "eighty"),
         ("HEADRACE_API__PORT", "99999"),
+        ("HEADRACE_KAFKA__BOOTSTRAP_SERVERS", "localhost:9o92"),
+        ("HEADRACE_KAFKA__BOOTSTRAP_SERVERS", ""),
         ("HEADRACE_STACK__KAFKA_PORT", "0"),
         ("HEADRACE_WORKER__FLUSH_RECORDS", "2001"),
         ("HEADRACE_CASSANDRA__KEYSPACE", "head-race"),
@@ -142,6 +149,18 @@ def test_a_variable_that_belongs_to_no_section_is_refused(variable: str, monkeyp
     monkeypatch.setenv(variable, "8081")
     with pytest.raises(UnknownSetting, match=variable):
         load_settings()
+
+
+def test_a_process_gets_the_settings_of_the_one_that_starts_it_whatever_lies_around(
+    dotenv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`up` must not start an API against the Kafka that an inherited variable names."""
+    ours = Settings(_env_file=None)  # type: ignore[call-arg]
+    dotenv.write_text('HEADRACE_CASSANDRA__CONTACT_POINTS=["production"]\n')
+    monkeypatch.setenv("HEADRACE_KAFKA__BOOTSTRAP_SERVERS", "production:9092")
+    for name, value in as_environment(ours).items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == ours
 
 
 def test_the_servers_are_those_of_the_local_stack_unless_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,7 +95,7 @@ def test_a_recycled_pid_is_never_touched(keeper: ProcessKeeper, tmp_path: Path) 
         write_note(tmp_path, pid=stranger.pid, started_at=stranger.create_time() - 3600)
         keeper.stop("api-1", kill=True)
         assert stranger.is_running()
-        assert not (tmp_path / "api-1.json").exists()
+        assert not (tmp_path / "processes" / "api-1.json").exists()
     finally:
         stranger.kill()
         stranger.wait()
@@ -103,7 +103,7 @@ def test_a_recycled_pid_is_never_touched(keeper: ProcessKeeper, tmp_path: Path) 
 
 def test_what_died_is_told_until_it_is_stopped_or_started(keeper: ProcessKeeper, tmp_path: Path) -> None:
     write_note(tmp_path, pid=2**22 - 1, started_at=1.0)
-    (tmp_path / "worker-1.json").write_text('{"name":"wor')
+    (tmp_path / "processes" / "worker-1.json").write_text('{"name":"wor')
     assert keeper.all() == []
     assert keeper.died() == ["api-1", "worker-1"], "the power went off: one file is whole, the other is cut short"
     keeper.stop("worker-1")
@@ -113,9 +113,11 @@ def test_what_died_is_told_until_it_is_stopped_or_started(keeper: ProcessKeeper,
 
 def test_a_process_whose_launcher_died_before_noting_it_is_adopted(keeper: ProcessKeeper, tmp_path: Path) -> None:
     started = keeper.start(sleeper())
-    (tmp_path / "api-1.json").unlink()
+    deadline = time.monotonic() + 5
+    while MARK not in psutil.Process(started.pid).environ() and time.monotonic() < deadline:
+        time.sleep(0.01)  # the kernel shows it a moment after the start
+    (tmp_path / "processes" / "api-1.json").unlink()
     assert keeper.start(sleeper()).pid == started.pid
-    assert MARK in psutil.Process(started.pid).environ()
 
 
 def test_output_is_appended_and_each_start_knows_where_its_own_begins(keeper: ProcessKeeper) -> None:
@@ -149,4 +151,6 @@ def write_note(directory: Path, *, pid: int, started_at: float) -> None:
         "log_path": str(directory / "api-1.log"),
         "log_offset": 0,
     }
-    (directory / "api-1.json").write_bytes(msgspec.json.encode(note))
+    notes = directory / "processes"
+    notes.mkdir(exist_ok=True)
+    (notes / "api-1.json").write_bytes(msgspec.json.encode(note))
