@@ -66,27 +66,26 @@ def figure(entry: str, case: str, name: str) -> Callable[[Results], float | None
     return read
 
 
-def graphql_cost(results: Results, side: str = HEADRACE) -> tuple[float, float] | None:
-    """Microseconds of CPU of GraphQL alone: fixed for a request, and for each event (from batches of 1 and 1 000)."""
+def request_cost(results: Results, side: str) -> tuple[float, float] | None:
+    """Microseconds of CPU without Kafka: fixed for a request, and for each event (from batches of 1 and 1 000)."""
     entry = results.get("ingest")
-    rows = [entry.row(ingest.alone(batch), side) for batch in (1, 1000)] if entry else [None]
-    if None in rows:
+    one, thousand = (entry.row(ingest.alone(batch), side) if entry else None for batch in (1, 1000))
+    if one is None or thousand is None:
         return None
-    one, thousand = (row.cpu_us for row in rows if row)
-    fixed = (one - thousand) / (1 - 1 / 1000)
-    return fixed, one - fixed
+    fixed = (one.cpu_us - thousand.cpu_us) / (1 - 1 / 1000)
+    return fixed, one.cpu_us - fixed
 
 
 def per_event_over_loads(results: Results) -> float | None:
-    """Our cost of an event in a large batch over that of decoding it."""
-    entry = results.get("ingest")
-    return entry.times_cheaper(ingest.alone(1000), than=HEADRACE, side=ingest.LOADS) if entry else None
+    """Our cost of an event over that of decoding it."""
+    ours, loads = request_cost(results, HEADRACE), request_cost(results, ingest.LOADS)
+    return ours[1] / loads[1] if ours and loads else None
 
 
 def fixed_cost(results: Results) -> float | None:
-    """Microseconds of a request before any event."""
-    costs = graphql_cost(results)
-    return costs[0] if costs else None
+    """Microseconds of a request before any event, on top of what any application pays for one."""
+    ours, canned = request_cost(results, HEADRACE), request_cost(results, ingest.CANNED)
+    return ours[0] - canned[0] if ours and canned else None
 
 
 def growth_from(base: str, case: str) -> Callable[[Results], float | None]:

@@ -1,4 +1,4 @@
-"""The floors of ingest: aiokafka's `send_batch` of values that lie ready, and `orjson.loads` of the request bodies."""
+"""The floors of ingest: `send_batch` of ready values, `orjson.loads` of the bodies, the same behind Starlette."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from typing import Any
 import orjson
 import uvloop
 from aiokafka import AIOKafkaProducer
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
+from benchmarks import asgi
 from benchmarks.sides.ingest_load import ALONE_CASE, KAFKA_CASE, arguments, bodies, client_event, drive
 
 
@@ -18,9 +23,9 @@ async def main() -> None:
     given = arguments()
     if given["bare"] == "send_batch":
         await send_batches(given)
-    else:
-        for batch, events in given["batches"].items():
-            await drive(ALONE_CASE.format(batch), batch, events, bodies(batch), loads)
+        return
+    for batch, events in given["batches"].items():
+        await drive(ALONE_CASE.format(batch), batch, events, bodies(batch), _FLOORS[given["bare"]])
 
 
 async def loads(body: bytes) -> None:
@@ -28,10 +33,31 @@ async def loads(body: bytes) -> None:
     orjson.loads(body)
 
 
+async def canned(request: Request) -> Response:
+    """What any application does with a request before and after it thinks."""
+    orjson.loads(await request.body())
+    return Response(b'{"data":{"trackEvents":{"acceptedCount":0}}}', media_type="application/json")
+
+
+app = Starlette(routes=[Route("/graphql", canned, methods=["POST"])])
+
+
+async def ask(body: bytes) -> None:
+    """Ask that application."""
+    await asgi.post(app, "/graphql", body)
+
+
+_FLOORS = {"loads": loads, "canned": ask}
+
+
 async def send_batches(given: dict[str, Any]) -> None:
     """Each request is one batch for one partition."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=given["kafka"], acks="all", enable_idempotence=True, compression_type="lz4"
+        bootstrap_servers=given["kafka"],
+        acks="all",
+        enable_idempotence=True,
+        compression_type="lz4",
+        max_batch_size=256 << 10,  # as ours: a thousand events fit
     )
     await producer.start()
     partition = 0

@@ -135,16 +135,16 @@ def test_the_ceiling_is_compared_the_same_way_round_as_the_peers() -> None:
 
 
 def test_the_fixed_cost_is_what_a_small_batch_pays_and_a_large_one_does_not() -> None:
-    costs = {batch: 8 / batch + 0.5 for batch in (1, 1000)}
-    results = {
-        "ingest": entry(
-            "ingest",
-            {(ingest.alone(batch), HEADRACE): cost for batch, cost in costs.items()}
-            | {(ingest.alone(1000), ingest.LOADS): 0.4},
-        )
+    sides = {HEADRACE: (38.0, 0.5), ingest.CANNED: (30.0, 0.4), ingest.LOADS: (3.0, 0.4)}
+    costs = {
+        (ingest.alone(batch), side): fixed / batch + per_event
+        for batch in (1, 1000)
+        for side, (fixed, per_event) in sides.items()
     }
-    assert targets.graphql_cost(results) == pytest.approx((8.0, 0.5))
-    assert targets.per_event_over_loads(results) == pytest.approx(costs[1000] / 0.4)
+    results = {"ingest": entry("ingest", costs)}
+    assert targets.request_cost(results, HEADRACE) == pytest.approx(sides[HEADRACE])
+    assert targets.fixed_cost(results) == pytest.approx(8.0)
+    assert targets.per_event_over_loads(results) == pytest.approx(1.25)
     assert targets.fixed_cost({}) is None
 
 
