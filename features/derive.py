@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -45,14 +45,21 @@ def derive(
     *,
     past: bool = False,
 ) -> list[DerivedFeature]:
-    """The features called `names` (all by default) as of `now_ms`, in catalogue order.
+    """The features called `names` (all by default) as of `now_ms`, in catalogue order; see `derive_each`."""
+    features = catalogue.features
+    if names is not None:
+        features = tuple(feature for feature in features if feature.name in names)
+    return derive_each(features, state, now_ms, past=past)
+
+
+def derive_each(
+    features: Sequence[Feature], state: UserState | None, now_ms: int, *, past: bool = False
+) -> list[DerivedFeature]:
+    """Each of `features`, all of one catalogue, as of `now_ms`.
 
     With `past`, as of an earlier moment of this state: windows end there, to the precision of their cells, and what the
     state can no longer tell is None with the reason. No state: every value is None, with the reason.
     """
-    features = (
-        catalogue.features if names is None else [feature for feature in catalogue.features if feature.name in names]
-    )
     if state is None:
         return [_derived(feature, UserState(), now_ms, Answer(None, reason=UNKNOWN_USER)) for feature in features]
     reading = Reading(state, now_ms, past=past)

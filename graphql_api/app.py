@@ -12,6 +12,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from features.catalogue import Catalogue
 from graphql_api.bodies import BodyLimit
+from graphql_api.compiled.operations import Operations
 from graphql_api.graphiql import static_files
 from graphql_api.health import health_routes
 from graphql_api.ingest import Ingest
@@ -40,10 +41,12 @@ def create_app(
     clock: Callable[[], int] = now_ms,
 ) -> Starlette:
     """The API. Starting and stopping what it is handed is the caller's business."""
+    schema = build_schema(catalogue)
     view = GraphQLView(
-        build_schema(catalogue),
+        schema,
         ingest=Ingest(producer, settings, clock=clock, events_epoch=events_epoch),
         reads=Reads(store, catalogue, settings, clock=clock),
+        operations=Operations(schema, catalogue, capacity=settings.known_documents),
         hub=hub,
         timeout_seconds=(max(settings.max_deadline_ms, settings.track_deadline_ms) + MARGIN_MS) / 1000,
         max_subscriptions=settings.max_subscriptions,

@@ -26,6 +26,7 @@ from storage.errors import StoreUnavailable
 
 ErrorCode = Literal[
     "BAD_USER_INPUT",
+    "DOCUMENT_NOT_FOUND",
     "GRAPHQL_PARSE_FAILED",
     "GRAPHQL_VALIDATION_FAILED",
     "TIMEOUT",

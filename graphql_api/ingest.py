@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -18,9 +18,11 @@ from runtime.producer import Acknowledgement, Producer, RecordTooLarge, SendFail
 from runtime.settings import ApiSettings
 from schemas import topics
 from schemas.events import AcceptedEvent, ClientEvent, Rejection, judge, judge_json
+from schemas.fit_events import FitEvent, judge_fit
 from schemas.receipts import Position
 
 _log = structlog.get_logger(__name__)
+_ACCEPTED, _REJECTED, _RETRY = (metrics.EVENTS.labels(verdict) for verdict in ("accepted", "rejected", "retry"))
 _UNKNOWN: Final = "Kafka's answer was lost, so the outcome is unknown"
 
 
@@ -39,6 +41,13 @@ class Retry:
     index: int
     event_id: str
     reason: str
+
+
+class Judged(NamedTuple):
+    """A request's events by their index: what is fit to be sent, and what is not."""
+
+    accepted: dict[int, AcceptedEvent]
+    rejected: list[Rejected]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,29 +76,19 @@ class Ingest:
         self._clock = clock
         self._events_epoch = events_epoch
 
-    async def track(self, events: Sequence[object], *, sent_at_ms: int | None) -> Outcome:
-        """Judge and send `events`: ClientEvent values, or JSON values of that shape.
+    def judge(self, events: Sequence[object], *, sent_at_ms: int | None) -> Judged:
+        """Judge `events`: ClientEvent values, or JSON values of that shape.
 
-        Answers within `track_deadline_ms`. Raises BadUserInput for more than `max_events`.
+        Raises BadUserInput for more than `max_events`, OverflowError for a ClientEvent whose occurredAt is no moment in
+        UTC.
         """
         if len(events) > self._settings.max_events:
             raise BadUserInput(f"{len(events)} events in one request; the limit is {self._settings.max_events}")
-        accepted, rejected = self._judge_all(events, sent_at_ms)
-        outcome = await self._send_all(accepted, rejected) if accepted else Outcome(0, rejected, [], None)
-        metrics.EVENTS.labels("accepted").inc(outcome.accepted_count)
-        metrics.EVENTS.labels("rejected").inc(len(outcome.rejected))
-        metrics.EVENTS.labels("retry").inc(len(outcome.retry))
-        return outcome
-
-    def _judge_all(
-        self, events: Sequence[object], sent_at_ms: int | None
-    ) -> tuple[dict[int, AcceptedEvent], list[Rejected]]:
         received_at_ms = self._clock()
         accepted: dict[int, AcceptedEvent] = {}
         rejected: list[Rejected] = []
         first_index: dict[str, int] = {}
-        for index, event in enumerate(events):
-            verdict = _verdict(event, received_at_ms, sent_at_ms)
+        for index, verdict in enumerate(_verdicts(events, received_at_ms, sent_at_ms)):
             if isinstance(verdict, AcceptedEvent):
                 first = first_index.setdefault(verdict.event_id, index)
                 if first == index:
@@ -98,7 +97,16 @@ class Ingest:
                 message = f"the request holds this event already at index {first}"
                 verdict = Rejection("DUPLICATE_IN_BATCH", message, "eventId", verdict.event_id)
             rejected.append(Rejected(index, verdict))
-        return accepted, rejected
+        return Judged(accepted, rejected)
+
+    async def send(self, judged: Judged) -> Outcome:
+        """Send what is accepted, and answer within `track_deadline_ms`."""
+        accepted, rejected = judged
+        outcome = await self._send_all(accepted, rejected) if accepted else Outcome(0, rejected, [], None)
+        _ACCEPTED.inc(outcome.accepted_count)
+        _REJECTED.inc(len(outcome.rejected))
+        _RETRY.inc(len(outcome.retry))
+        return outcome
 
     async def _send_all(self, accepted: dict[int, AcceptedEvent], rejected: list[Rejected]) -> Outcome:
         send, topic = self._producer.send, topics.EVENTS.name
@@ -139,6 +147,13 @@ class Ingest:
         if last is None or epoch is None or len(users) != 1:
             return None
         return Position(epoch, last.partition, last.offset)
+
+
+def _verdicts(events: Sequence[object], received_at_ms: int, sent_at_ms: int | None) -> list[AcceptedEvent | Rejection]:
+    fit = [event for event in events if isinstance(event, FitEvent)]
+    if len(fit) == len(events):
+        return judge_fit(fit, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms)
+    return [_verdict(event, received_at_ms, sent_at_ms) for event in events]
 
 
 def _verdict(event: object, received_at_ms: int, sent_at_ms: int | None) -> AcceptedEvent | Rejection:

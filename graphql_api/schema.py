@@ -118,7 +118,8 @@ async def _track_events_json(
 
 
 async def _track(context: RequestContext, events: Sequence[object], sent_at: datetime | None) -> TrackEventsPayload:
-    outcome = await context.ingest.track(events, sent_at_ms=None if sent_at is None else epoch_ms(sent_at))
+    judged = context.ingest.judge(events, sent_at_ms=None if sent_at is None else epoch_ms(sent_at))
+    outcome = await context.ingest.send(judged)
     return TrackEventsPayload.of(outcome, context.trace_id)
 
 
@@ -140,7 +141,7 @@ async def _read_users(
     info: Info,
     ids: Annotated[list[strawberry.ID], strawberry.argument(description="Up to 100 users' ids.")],
 ) -> list[UserRow]:
-    return await info.context.reads.users(ids)
+    return list(await info.context.reads.users(ids))
 
 
 def _user_id(root: strawberry.Parent[UserRow]) -> str:

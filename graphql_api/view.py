@@ -7,9 +7,9 @@ https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 import strawberry
@@ -30,17 +30,19 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 from uuid_utils import uuid7
 
+from graphql_api.compiled.documents import document_id
+from graphql_api.compiled.operations import Operations
 from graphql_api.context import RequestContext
 from graphql_api.errors import TRACE_HEADER, RequestRefused, log_failure, masked, refusal
 from graphql_api.graphiql import graphiql_page
 from graphql_api.ingest import Ingest
+from graphql_api.media_types import GRAPHQL_TYPE, JSON_TYPE, is_json, preferred
 from graphql_api.reads import Reads
 from graphql_api.sockets import Socket, TransportWSHandler, close_socket
 from graphql_api.watch import Hub
 from runtime import metrics
 
-JSON_TYPE: Final = "application/json"
-GRAPHQL_TYPE: Final = "application/graphql-response+json"
+T = TypeVar("T")
 _TRACE_ID: Final = "headrace.trace_id"  # key in the ASGI scope
 _INIT_SECONDS: Final = 10  # a socket that says nothing is closed; the reference client speaks at once
 _INTERNAL_ERROR: Final = 1011  # registered close code
@@ -61,6 +63,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
         *,
         ingest: Ingest,
         reads: Reads,
+        operations: Operations,
         hub: Hub,
         timeout_seconds: float,
         max_subscriptions: int,
@@ -74,6 +77,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
         )
         self._ingest = ingest
         self._reads = reads
+        self._operations = operations
         self._hub = hub
         self._timeout_seconds = timeout_seconds
 
@@ -116,7 +120,29 @@ class GraphQLView(GraphQL[RequestContext, None]):
             raise RequestRefused(405, "GraphQL takes GET and POST", headers={"Allow": "GET, POST"})
         if request.method == "GET" and "query" not in request.query_params and _wants_page(request):
             return graphiql_page()
-        return await self.run(request)
+        return await self._compiled(request) or await self.run(request)
+
+    async def _compiled(self, request: Request) -> Response | None:
+        """The answer, if the request's text is known and nothing about it is unusual."""
+        if request.method != "POST" or not is_json(request.headers.get("content-type", "")):
+            return None
+        if self._get_stream_transport_from_headers({"accept": request.headers.get("accept", "")}):
+            return None
+        body = await request.body()
+        trace_id = request.scope[_TRACE_ID]
+        context = RequestContext(self._ingest, self._reads, self._hub, trace_id)
+        result = await self._in_time(self._operations.execute(body, context))
+        if result is None:
+            return None
+        data = await self.process_result(request, _with_masked_errors(result, trace_id))
+        return _response(data, _media_type(request), trace_id)
+
+    async def _in_time(self, answer: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await answer
+        except TimeoutError as error:
+            raise RequestRefused(504, "the request was not done in time; try again", code="TIMEOUT") from error
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> RequestContext:
         return RequestContext(self._ingest, self._reads, self._hub, request.scope[_TRACE_ID])
@@ -136,22 +162,36 @@ class GraphQLView(GraphQL[RequestContext, None]):
         if request.method == "GET":
             data = self._query_parameters(request.query_params)
         else:
-            _require_json(request.content_type or "")
+            if not is_json(request.content_type or ""):
+                reason = f"the Content-Type must be {JSON_TYPE}, in UTF-8"
+                raise RequestRefused(415, reason, headers={"Accept": JSON_TYPE})
             data = _decode(await request.get_body(), "the request body")
         if not isinstance(data, dict):
             raise RequestRefused(400, "the request body must be a JSON object")
         for name, kind, what in _PARAMETERS:
             if not isinstance(data.get(name), kind | None):
                 raise RequestRefused(400, f"`{name}` must be {what}")
-        if not data.get("query"):
-            raise RequestRefused(400, "`query` is missing")
         return GraphQLRequestData(
-            query=data["query"],
+            query=self._text(data.get("query"), data.get("documentId")),
             variables=data.get("variables"),
             operation_name=data.get("operationName"),
             extensions=data.get("extensions"),
             protocol="http" if stream is None else stream.protocol,
         )
+
+    def _text(self, query: str | None, identifier: str | None) -> str:
+        """The document of a request: https://github.com/graphql/graphql-over-http, appendix A."""
+        if query and identifier and identifier != document_id(query):
+            raise RequestRefused(400, "`documentId` is not `sha256:` and the SHA-256 of `query` in hexadecimal")
+        if query:
+            return query
+        if not identifier:
+            raise RequestRefused(400, "`query` is missing")
+        text = self._operations.text_of(identifier)
+        if text is None:
+            reason = "this document is not known here (any more): send its text once as `query`"
+            raise RequestRefused(404, reason, code="DOCUMENT_NOT_FOUND")
+        return text
 
     def _query_parameters(self, parameters: Mapping[str, str | list[str] | None]) -> dict[str, object]:
         data: dict[str, object] = dict(parameters)
@@ -171,17 +211,14 @@ class GraphQLView(GraphQL[RequestContext, None]):
         request_data: GraphQLRequestData,
     ) -> ExecutionResult:
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                result = await self.schema.execute(
-                    request_data.query,
-                    variable_values=request_data.variables,
-                    context_value=context,
-                    operation_name=request_data.operation_name,
-                    allowed_operation_types=OperationType.from_http(request_adapter.method)
-                    - {OperationType.SUBSCRIPTION},
-                )
-        except TimeoutError as error:
-            raise RequestRefused(504, "the request was not done in time; try again", code="TIMEOUT") from error
+            execution = self.schema.execute(
+                request_data.query,
+                variable_values=request_data.variables,
+                context_value=context,
+                operation_name=request_data.operation_name,
+                allowed_operation_types=OperationType.from_http(request_adapter.method) - {OperationType.SUBSCRIPTION},
+            )
+            result = await self._in_time(execution)
         except MissingQueryError as error:
             raise RequestRefused(400, "`query` is missing") from error
         except CannotGetOperationTypeError as error:
@@ -192,10 +229,9 @@ class GraphQLView(GraphQL[RequestContext, None]):
                 raise RequestRefused(406, how) from error
             reason = error.as_http_error_reason(request_adapter.method)
             raise RequestRefused(405, reason, headers={"Allow": "POST"}) from error
-        if result.errors:
-            before_execution = isinstance(result, PreExecutionError)
-            result.errors = masked(result.errors, before_execution=before_execution, trace_id=context.trace_id)
-        return result
+        if request_data.query is not None and not isinstance(result, PreExecutionError):
+            self._operations.learn(request_data.query)
+        return _with_masked_errors(result, context.trace_id)
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
         if not result.errors:
@@ -225,11 +261,21 @@ class GraphQLView(GraphQL[RequestContext, None]):
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
-        media_type = sub_response.media_type or JSON_TYPE
-        refused = "data" not in response_data and media_type.startswith(GRAPHQL_TYPE)
-        response = Response(orjson.dumps(response_data), status_code=400 if refused else 200, media_type=media_type)
-        MutableHeaders(raw=response.raw_headers)[TRACE_HEADER] = sub_response.headers[TRACE_HEADER]
-        return response
+        return _response(response_data, sub_response.media_type or JSON_TYPE, sub_response.headers[TRACE_HEADER])
+
+
+def _with_masked_errors(result: ExecutionResult, trace_id: str) -> ExecutionResult:
+    if result.errors:
+        before_execution = isinstance(result, PreExecutionError)
+        result.errors = masked(result.errors, before_execution=before_execution, trace_id=trace_id)
+    return result
+
+
+def _response(data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], media_type: str, trace_id: str) -> Response:
+    refused = "data" not in data and media_type.startswith(GRAPHQL_TYPE)
+    response = Response(orjson.dumps(data), status_code=400 if refused else 200, media_type=media_type)
+    MutableHeaders(raw=response.raw_headers)[TRACE_HEADER] = trace_id
+    return response
 
 
 class _Stream(StreamingResponse):
@@ -255,6 +301,7 @@ class _Stream(StreamingResponse):
 _COMPLETE: Final = SSETransport().encode_complete()
 _PARAMETERS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("query", str, "a string"),
+    ("documentId", str, "a string"),
     ("operationName", str, "a string"),
     ("variables", dict, "an object"),
     ("extensions", dict, "an object"),
@@ -268,31 +315,9 @@ def _decode(text: str | bytes, what: str) -> object:
         raise RequestRefused(400, f"{what} is not JSON in UTF-8: {error}", code="GRAPHQL_PARSE_FAILED") from error
 
 
-def _require_json(content_type: str) -> None:
-    """Exactly one media type: browsers ask before they send it across origins."""
-    media_type, _, parameters = content_type.lower().partition(";")
-    charset = parameters.strip().removeprefix("charset=").strip('"')
-    if media_type.strip() != JSON_TYPE or charset not in ("", "utf-8"):
-        raise RequestRefused(415, f"the Content-Type must be {JSON_TYPE}, in UTF-8", headers={"Accept": JSON_TYPE})
-
-
 def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
 def _media_type(request: Request | WebSocket) -> str:
-    """The one of our two media types that `Accept` prefers; application/json where it names neither."""
-    chosen, best = JSON_TYPE, 0.0
-    for entry in request.headers.get("accept", "").lower().split(","):
-        media_type, *parameters = (part.strip() for part in entry.split(";"))
-        quality = next((_quality(part[2:]) for part in parameters if part.startswith("q=")), 1.0)
-        if media_type in (JSON_TYPE, GRAPHQL_TYPE) and quality > best:
-            chosen, best = media_type, quality
-    return f"{chosen}; charset=utf-8"
-
-
-def _quality(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
+    return preferred(request.headers.get("accept", ""))

@@ -18,6 +18,9 @@ EVENTS: Final = Counter("headrace_events", "Events by verdict of the API", ["ver
 REQUEST_SECONDS: Final = Histogram(
     "headrace_request_seconds", "Time to answer a GraphQL request", buckets=_SECONDS, registry=REGISTRY
 )
+# POSTed operations by way: compiled (by the plan of their text), replayed (a plan's text, but an unusual request, so
+# by Strawberry), interpreted (no plan: new texts, and those that plans do not know).
+OPERATIONS: Final = Counter("headrace_operations", "GraphQL operations by way", ["way"], registry=REGISTRY)
 # Each is one flag in memory while its user is quiet; while there are any, the process reads the features topic.
 WATCHERS: Final = Gauge("headrace_watchers", "Subscriptions to changes of features", registry=REGISTRY)
 # Rises while Kafka is away and somebody watches.

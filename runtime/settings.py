@@ -58,6 +58,9 @@ class ApiSettings(Section):
     max_body_bytes: int = Field(1 << 20, ge=1024, description="A larger request body is answered with 413.")
     max_events: int = Field(1000, ge=1, description="Most events in one request.")
     max_deadline_ms: int = Field(10_000, ge=1, description="Longest wait that a read with a receipt may ask for.")
+    known_documents: int = Field(
+        1000, ge=0, description="Query texts that are kept compiled, and known by their ids; 0 compiles nothing."
+    )
     max_subscriptions: int = Field(10, ge=1, description="Most operations at a time on one WebSocket.")
 
 

@@ -9,7 +9,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -61,12 +61,12 @@ MAX_EVENT_BYTES: Final = 64 * 1024  # one event as JSON; a 1 000-event request i
 MAX_ID_CHARS: Final = 256
 MAX_TEXT_CHARS: Final = 1_024
 MAX_DEPTH: Final = 32  # of `properties`; deeper JSON is refused by common decoders sooner or later
-MAX_VALUE: Final = 1e12
+MAX_VALUE: Final = 1e12  # a float still holds the cents of some thousand times as much
 INT32_MAX: Final = 2**31 - 1
 LATEST_MS: Final = 253_402_300_799_999  # the end of the year 9999: what Python and GraphQL can show
 
 
-class ClientEvent(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+class ClientEvent(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """One event as a client sends it: the shape of GraphQL's `EventInput`. Times are ISO 8601 with an offset."""
 
     event_id: str
@@ -84,8 +84,8 @@ class ClientEvent(msgspec.Struct, rename="camel", forbid_unknown_fields=True, om
     undoes: str | None = None
 
 
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
-_Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
+Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)]
 _Moment = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
 
 
@@ -97,16 +97,16 @@ class Event(msgspec.Struct, rename="camel", frozen=True, gc=False):
     """
 
     event_id: str
-    type: _Text
-    user_id: _Id
+    type: Text
+    user_id: Id
     event_time: _Moment
     received_at: _Moment
-    item_id: _Id | None = None
-    category: _Text | None = None
+    item_id: Id | None = None
+    category: Text | None = None
     value: Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)] | None = None
-    currency: _Text | None = None
-    search_term: _Text | None = None
-    list_id: _Id | None = None
+    currency: Text | None = None
+    search_term: Text | None = None
+    list_id: Id | None = None
     position: Annotated[int, msgspec.Meta(ge=0, le=INT32_MAX)] | None = None
     undoes: str | None = None
 
@@ -121,8 +121,7 @@ class Rejection:
     event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedEvent:
+class AcceptedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event fit for Kafka: `value` is its JSON with `eventTime` and `receivedAt` spliced in."""
 
     event_id: str
@@ -130,9 +129,9 @@ class AcceptedEvent:
     value: bytes
 
 
-_encoder = msgspec.json.Encoder()
+encode_event: Final = msgspec.json.Encoder().encode
 _record_decoder = msgspec.json.Decoder(Event)
-_UUID_SHAPE = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+UUID_SHAPE: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _ID_FIELDS = ("user_id", "item_id", "list_id")
 _TEXT_FIELDS = ("category", "currency", "search_term")
 _WIRE_NAME = {field.name: field.encode_name for field in msgspec.structs.fields(ClientEvent)}
@@ -141,11 +140,11 @@ _REQUIRED = tuple(_WIRE_NAME[name] for name in ("event_id", "type", "user_id", "
 
 def epoch_ms(moment: datetime) -> int:
     """Milliseconds since the epoch, rounded down. `moment` must carry an offset."""
-    delta = moment.astimezone(UTC) - _EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+    return (moment.astimezone(UTC) - EPOCH) // ONE_MS
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+ONE_MS: Final = timedelta(milliseconds=1)
 
 
 def judge_json(value: object, *, received_at_ms: int, sent_at_ms: int | None) -> AcceptedEvent | Rejection:
@@ -168,19 +167,19 @@ def judge(event: ClientEvent, *, received_at_ms: int, sent_at_ms: int | None) ->
     """Judge an event of the right shape: ids, type, ranges, times and size.
 
     eventTime = occurredAt + (receivedAt - sentAt) where sentAt was given, else occurredAt: a client whose clock is
-    wrong by a constant is corrected by it.
+    wrong by a constant is corrected by it. Raises OverflowError where occurredAt is no moment in UTC.
     """
 
     def reject(code: RejectionCode, path: str, message: str) -> Rejection:
         return Rejection(code, message, path, event.event_id)
 
-    if not _UUID_SHAPE.fullmatch(event.event_id):
+    if not UUID_SHAPE.fullmatch(event.event_id):
         return reject("INVALID_TYPE", "eventId", "`eventId` must be a UUID; version 7 is advised")
     if event.type not in WIRE_TYPES:
         return reject("UNKNOWN_EVENT_TYPE", "type", _unknown_type_message(event.type))
     if event.type == UNDO and event.undoes is None:
         return reject("MISSING_FIELD", "undoes", "`undoes` is required: the eventId of the event to take back")
-    if event.undoes is not None and (event.type != UNDO or not _UUID_SHAPE.fullmatch(event.undoes)):
+    if event.undoes is not None and (event.type != UNDO or not UUID_SHAPE.fullmatch(event.undoes)):
         return reject("INVALID_TYPE", "undoes", "`undoes` is for the type `undo` alone, and is the UUID of an event")
     for name in _ID_FIELDS:
         text = getattr(event, name)
@@ -201,6 +200,7 @@ def judge(event: ClientEvent, *, received_at_ms: int, sent_at_ms: int | None) ->
     if depth_exceeds(event.properties, MAX_DEPTH):
         return reject("TOO_LARGE", "properties", f"`properties` is nested deeper than {MAX_DEPTH} levels")
 
+    event.occurred_at = event.occurred_at.astimezone(UTC)
     event_time = epoch_ms(event.occurred_at)
     if sent_at_ms is not None:
         event_time += received_at_ms - sent_at_ms
@@ -209,7 +209,7 @@ def judge(event: ClientEvent, *, received_at_ms: int, sent_at_ms: int | None) ->
     if event_time < received_at_ms - MAX_AGE_MS:
         return reject("TOO_OLD", "occurredAt", "the event is older than 30 days")
     try:
-        body = _encoder.encode(event)
+        body = encode_event(event)
     except (UnicodeEncodeError, TypeError, ValueError) as error:
         return reject("INVALID_TYPE", "", f"the event cannot be written as JSON: {error}")
     if len(body) > MAX_EVENT_BYTES:
@@ -225,9 +225,9 @@ def decode_record(value: bytes) -> Event:
     are not an event; ValueError where they are, but its eventId (or what it undoes) is no UUID.
     """
     event = _record_decoder.decode(value)
-    if not _UUID_SHAPE.fullmatch(event.event_id):
+    if not UUID_SHAPE.fullmatch(event.event_id):
         raise ValueError("eventId is no UUID")
-    if event.type == UNDO and not _UUID_SHAPE.fullmatch(event.undoes or ""):
+    if event.type == UNDO and not UUID_SHAPE.fullmatch(event.undoes or ""):
         raise ValueError("undoes is no UUID")
     return event
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -15,6 +15,7 @@ from features.fold import Folder, Outcome
 from features.packing import pack, unpack
 from features.state import UserState, new_state
 from runtime import metrics
+from schemas.events import Event
 from schemas.receipts import Position
 from storage import StateRow, StoreUnavailable, TimelineRow, UserStore
 from streams.announcer import FeatureAnnouncer
@@ -114,7 +115,7 @@ class PartitionFold:
             else:
                 batch.refused += failed
                 for outcome, count in batch.outcomes.items():
-                    metrics.RECORDS.labels(outcome=_METRIC_OUTCOME[outcome]).inc(count)
+                    metrics.RECORDS.labels(outcome=_EFFECTS[outcome].metric).inc(count)
                 return batch
 
     async def _load(self, user_ids: Collection[str]) -> None:
@@ -148,15 +149,12 @@ class PartitionFold:
             except Exception as error:
                 raise _FoldFailed(record) from error
             batch.outcomes[outcome] += 1
-            if outcome in _STATE_CHANGES:
-                batch.changed[event.user_id] = state
-            else:
-                batch.replayed[event.user_id] = state
-            if outcome in _SIDE_OUTPUTS:
-                code, message = _SIDE_OUTPUTS[outcome]
-                batch.refused.append(DeadLetter(record, code, message, stage="fold"))
-            if outcome in _TIMELINE_NEEDS:
-                batch.events.append(_timeline_row(record, event.user_id, event.event_time, event.event_id, event.type))
+            effect = _EFFECTS[outcome]
+            (batch.changed if effect.changes_state else batch.replayed)[event.user_id] = state
+            if effect.letter is not None:
+                batch.refused.append(DeadLetter(record, *effect.letter, stage="fold"))
+            if effect.in_timeline:
+                batch.events.append(_timeline_row(record, event))
         return batch
 
     async def _write(self, batch: _Batch) -> None:
@@ -194,29 +192,39 @@ class _Retries:
         await asyncio.sleep(delay)
 
 
-_SIDE_OUTPUTS: Final[dict[Outcome, tuple[DeadLetterCode, str]]] = {
-    Outcome.LATE: ("TOO_OLD", "older than the longest window"),
-    Outcome.UNDO_TOO_LATE: ("UNDO_TOO_LATE", "undoes an event that is not, or no longer, known: see the 24 h horizon"),
-    Outcome.UNDO_MISMATCH: ("UNDO_MISMATCH", "the fields of the undo are not those of the event it undoes"),
-}
-_STATE_CHANGES = frozenset(Outcome) - {Outcome.REPLAYED, Outcome.REPLAYED_ORIGINAL}
-_TIMELINE_NEEDS = frozenset({Outcome.FOLDED, Outcome.UNDONE, Outcome.NOTHING_TO_UNDO, Outcome.REPLAYED_ORIGINAL})
-_METRIC_OUTCOME = {
-    Outcome.FOLDED: "folded",
-    Outcome.DUPLICATE: "duplicate",
-    Outcome.LATE: "late",
-    Outcome.UNDONE: "undone",
-    Outcome.NOTHING_TO_UNDO: "nothing_to_undo",
-    Outcome.UNDO_TOO_LATE: "undo_too_late",
-    Outcome.UNDO_MISMATCH: "undo_mismatch",
-    Outcome.REPLAYED_ORIGINAL: "replayed",
-    Outcome.REPLAYED: "replayed",
+class _Effect(NamedTuple):
+    """What an outcome means for everything around the fold."""
+
+    metric: str
+    changes_state: bool = True
+    in_timeline: bool = False
+    letter: tuple[DeadLetterCode, str] | None = None
+
+
+_UNKNOWN_ORIGINAL: Final = "undoes an event that is not, or no longer, known: see the 24 h horizon"
+_EFFECTS: Final[dict[Outcome, _Effect]] = {
+    Outcome.FOLDED: _Effect("folded", in_timeline=True),
+    Outcome.DUPLICATE: _Effect("duplicate"),
+    Outcome.LATE: _Effect("late", letter=("TOO_OLD", "older than the longest window")),
+    Outcome.UNDONE: _Effect("undone", in_timeline=True),
+    Outcome.NOTHING_TO_UNDO: _Effect("nothing_to_undo", in_timeline=True),
+    Outcome.UNDO_TOO_LATE: _Effect("undo_too_late", letter=("UNDO_TOO_LATE", _UNKNOWN_ORIGINAL)),
+    Outcome.UNDO_MISMATCH: _Effect(
+        "undo_mismatch", letter=("UNDO_MISMATCH", "the fields of the undo are not those of the event it undoes")
+    ),
+    Outcome.REPLAYED_ORIGINAL: _Effect("replayed", changes_state=False, in_timeline=True),
+    Outcome.REPLAYED: _Effect("replayed", changes_state=False),
 }
 
 
-def _timeline_row(record: Record, user_id: str, event_time_ms: int, event_id: str, event_type: str) -> TimelineRow:
+def _timeline_row(record: Record, event: Event) -> TimelineRow:
     # A row is never changed, so the append time in us serves as its version on every replay.
     assert record.value is not None
     return TimelineRow(
-        user_id, event_time_ms, event_id.lower(), event_type, record.value, version=record.timestamp * 1000
+        event.user_id,
+        event.event_time,
+        event.event_id.lower(),
+        event.type,
+        record.value,
+        version=record.timestamp * 1000,
     )

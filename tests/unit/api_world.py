@@ -81,9 +81,11 @@ class World:
         self.feed.announce(user_id, Position(7, 0, views))
 
 
-def make_world(clock: Callable[[], int] = lambda: NOW_MS, **settings: int) -> World:
+def make_world(
+    clock: Callable[[], int] = lambda: NOW_MS, store: MemoryUserStore | None = None, **settings: int
+) -> World:
     """A world whose clock stands still."""
-    store, producer, feed = MemoryUserStore(), ScriptedProducer(), MemoryChangeFeed()
+    store, producer, feed = store or MemoryUserStore(), ScriptedProducer(), MemoryChangeFeed()
     hub = Hub(feed, linger_seconds=0)
     app = create_app(
         ApiSettings(**settings),  # type: ignore[arg-type]  # every field has a default
