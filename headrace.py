@@ -124,6 +124,25 @@ def check() -> None:
     raise typer.Exit(0 if quality.check() else 1)
 
 
+@app.command()
+def bench(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Of: ingest, worker, path, reads, freshness, growth, features. None: all.", metavar="[NAME]..."
+        ),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Small sizes: shows that it works, not how fast.")] = False,
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each side, by turns; medians are shown.")] = 5,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as markdown.")] = False,
+) -> None:
+    """Measure Headrace beside its peers on servers of its own; results in .headrace/bench/."""
+    from cli.bench import bench as run_bench
+
+    with reported():
+        run_bench(names or [], quick=quick, runs=runs, markdown=markdown, say=say)
+
+
 @features_app.command("check")
 def features_check(as_json: Json = False) -> None:
     """Show what the configured catalogue changes against the running version; refuse what it must not change."""

@@ -1,18 +1,17 @@
-"""Costs of the fold, the read and the packed state, over a simulated log. Prints a table; medians of several runs.
-
-.venv/bin/python -m benchmarks.features [--events 200000 --users 2000 --runs 5]
-"""
+"""Costs of the fold, the read and the packed state, over a simulated log of weeks. Pure: no servers."""
 
 from __future__ import annotations
 
-import argparse
 import gc
-import statistics
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Final
 
 import msgspec
 
+from benchmarks.bench import Bench
+from benchmarks.harness import HEADRACE, Entry, Row, Sample, Side, alternate
 from features.default import CATALOGUE
 from features.derive import derive
 from features.fold import Folder
@@ -22,73 +21,73 @@ from loadgen.simulation import Arrival, Simulation
 from schemas.events import Event
 from schemas.receipts import Position
 
-BATCH = 2_000  # the most records of one flush
+_BATCH: Final = 2_000  # the most records of one flush
 
 
-def timed(work: Callable[[], object], runs: int, per: int) -> tuple[float, float, float]:
-    """(median, least, most) microseconds of CPU for each of `per` operations of `work`."""
-    costs = []
-    for _ in range(runs):
-        begin = time.process_time_ns()
-        work()
-        costs.append((time.process_time_ns() - begin) / 1000 / per)
-    return statistics.median(costs), min(costs), max(costs)
+def measure(bench: Bench) -> Entry:
+    """2 000 users, whose states do not fit into a processor's cache, and 20 users, whose do."""
+    rows: list[Row] = []
+    notes = []
+    for users in (2_000, 20):
+        log = Simulation(events=bench.size(100 * users, 10 * users), users=users).log()
+        gc.collect()
+        gc.freeze()  # the log is not the worker's: its collector never walks over it
+        states: dict[str, UserState] = {}
+        case = f"{users} users"
+        rows += alternate([Side(HEADRACE, partial(_run, log, states, case))], bench.runs, bench.say)
+        sizes = sorted(len(pack(state, CATALOGUE)) for state in states.values())
+        p99 = sizes[len(sizes) * 99 // 100]
+        notes.append(f"Packed bytes of {case}: p50 {sizes[len(sizes) // 2]}, p99 {p99}, largest {sizes[-1]}.")
+        gc.unfreeze()
+    return Entry(
+        name="features",
+        title=f"The feature engine by itself, {len(CATALOGUE.features)} features over 35 simulated days",
+        item="operation",
+        servers="none: pure functions in this process",
+        rows=rows,
+        notes=notes,
+    )
 
 
-def fold_all(log: list[Arrival], folder: Folder, states: dict[str, UserState]) -> float:
-    """Fold the log in batches that were decoded just before, as a lane does. Microseconds of CPU an event."""
+def _run(log: list[Arrival], states: dict[str, UserState], users: str) -> list[Sample]:
+    folded = _fold_all(f"fold one event, {users}", log, states)
+    now_ms = log[-1].append_ms
+    everyone = list(states.values())
+    blobs = [pack(state, CATALOGUE) for state in everyone]
+    return [
+        folded,
+        _timed(f"pack one user, {users}", len(blobs), lambda: [pack(state, CATALOGUE) for state in everyone]),
+        _timed(f"unpack one user, {users}", len(blobs), lambda: [unpack(blob, CATALOGUE) for blob in blobs]),
+        _timed(
+            f"derive all features, {users}",
+            len(blobs),
+            lambda: [derive(CATALOGUE, state, now_ms) for state in everyone],
+        ),
+    ]
+
+
+def _timed(case: str, items: int, work: Callable[[], object]) -> Sample:
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return Sample(case, items, time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def _fold_all(case: str, log: list[Arrival], states: dict[str, UserState]) -> Sample:
+    """Fold the log into new states, in batches that were decoded just before, as a lane does; the fold alone counts."""
     states.clear()
-    spent = 0
-    for start in range(0, len(log), BATCH):
+    folder = Folder(CATALOGUE)
+    wall_seconds = cpu_seconds = 0.0
+    for start in range(0, len(log), _BATCH):
         batch = [
             (msgspec.convert({"receivedAt": append_ms, **fields}, Event), Position(1, 0, start + place), append_ms)
-            for place, (append_ms, fields) in enumerate(log[start : start + BATCH])
+            for place, (append_ms, fields) in enumerate(log[start : start + _BATCH])
         ]
         for event, _, _ in batch:
             if event.user_id not in states:
                 states[event.user_id] = new_state(CATALOGUE)
-        begin = time.process_time_ns()
+        wall, cpu = time.perf_counter(), time.process_time()
         for event, position, append_ms in batch:
             folder.fold(states[event.user_id], event, position, append_ms)
-        spent += time.process_time_ns() - begin
-    return spent / 1000 / len(log)
-
-
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--events", type=int, default=200_000)
-    parser.add_argument("--users", type=int, default=2_000)
-    parser.add_argument("--spread", type=float, default=Simulation.spread, help="of events over users")
-    parser.add_argument("--runs", type=int, default=5)
-    options = parser.parse_args()
-    simulation = Simulation(events=options.events, users=options.users, spread=options.spread)
-    log = simulation.log()
-    gc.collect()
-    gc.freeze()  # the log is not the worker's: its collector never walks over it
-    folder = Folder(CATALOGUE)
-    states: dict[str, UserState] = {}
-    fold_us = sorted(fold_all(log, folder, states) for _ in range(options.runs))
-    rows = [("fold one event", (statistics.median(fold_us), fold_us[0], fold_us[-1]))]
-    users = list(states.values())
-    now_ms = simulation.end_ms
-
-    def pack_all() -> list[bytes]:
-        return [pack(state, CATALOGUE) for state in users]
-
-    blobs = pack_all()
-    rows += [
-        ("pack one user", timed(pack_all, options.runs, len(users))),
-        ("unpack one user", timed(lambda: [unpack(blob, CATALOGUE) for blob in blobs], options.runs, len(users))),
-        ("derive all features", timed(lambda: [derive(CATALOGUE, s, now_ms) for s in users], options.runs, len(users))),
-    ]
-    print(f"{len(log)} records, {len(users)} users, {len(CATALOGUE.features)} features, {options.runs} runs\n")
-    print(f"{'microseconds of CPU':<24}{'median':>10}{'least':>10}{'most':>10}")
-    for name, costs in rows:
-        print(f"{name:<24}" + "".join(f"{cost:>10.2f}" for cost in costs))
-    sizes = sorted(map(len, blobs))
-    print(f"\npacked bytes: p50 {sizes[len(sizes) // 2]}, p99 {sizes[len(sizes) * 99 // 100]}, most {sizes[-1]}")
-
-
-if __name__ == "__main__":
-    main()
+        wall_seconds += time.perf_counter() - wall
+        cpu_seconds += time.process_time() - cpu
+    return Sample(case, len(log), wall_seconds, cpu_seconds)

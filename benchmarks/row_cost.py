@@ -19,6 +19,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 from cassandra.query import BatchStatement, BatchType
 
@@ -65,7 +66,7 @@ class Driver:
         self.write_event = prepare(self.session, WRITE_EVENT)
         self.read = prepare(self.session, "SELECT user_id, state FROM user_state WHERE user_id = ?")
 
-    def bound(self, rows: Flush) -> tuple[list, list]:
+    def bound(self, rows: Flush) -> tuple[list[Any], list[Any]]:
         states, events = rows
         bound_states = [
             (self.write_state.bind((row.user_id, row.state, *row.position, row.version)), len(row.state))
