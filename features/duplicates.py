@@ -7,11 +7,14 @@ record is original exactly if the window holds its own offset for its id, so a r
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import xxhash
 
 from schemas.events import EVENT_TYPES, UNDO, Event
+
+if TYPE_CHECKING:
+    from features.packed_ids import Columns
 
 HORIZON_HOURS: Final = 24
 # More than the records of one flush (2 000), so that an id of an unacknowledged flush is never evicted. With what an
@@ -78,6 +81,10 @@ class DuplicateWindow:
     forgot: bool = False
     """Whether an id ever left the window: only until then is an unknown id one that never came."""
     evicted_early: int = 0  # ids that the count limit pushed out before their 24 hours were over; not stored
+    dropped: int = field(default=0, compare=False)
+    """Ids that have left at the front since this object was made."""
+    columns: Columns | None = field(default=None, compare=False, repr=False)
+    """See features.packed_ids; None after a change that is not at the end or the front."""
 
     def holds(self, key: int, offset: int) -> bool:
         """Whether the record at `offset` was the first of its id."""
@@ -95,6 +102,7 @@ class DuplicateWindow:
         ids[key] = (offset, time_ms, code, check)
         if len(ids) > MAX_IDS:
             del ids[next(iter(ids))]
+            self.dropped += 1
             self.evicted_early += 1
             self.forgot = True
         return True
@@ -103,6 +111,7 @@ class DuplicateWindow:
         """Remember that the event was taken back."""
         offset, time_ms, code, check = self.ids[key]
         self.ids[key] = (offset, time_ms, code | _UNDONE, check)
+        self.columns = None
 
     def advance(self, offset: int, append_ms: int) -> None:
         """Begin the hour of `append_ms` if it is a new one, and forget the ids of hours outside the horizon."""
@@ -115,6 +124,7 @@ class DuplicateWindow:
         """The topic was made anew: ids stay known, their old offsets must match no new record."""
         self.ids = {key: (FORGOTTEN_OFFSET, *admitted[1:]) for key, admitted in self.ids.items()}
         self.hours = [(hour, FORGOTTEN_OFFSET) for hour, _ in self.hours[-1:]]
+        self.columns = None
 
     def _expire(self, hour: int) -> None:
         """Forget the ids of hours that lie wholly outside the horizon."""
@@ -131,4 +141,5 @@ class DuplicateWindow:
             gone.append(key)
         for key in gone:
             del self.ids[key]
+        self.dropped += len(gone)
         self.forgot = self.forgot or bool(gone)

@@ -28,7 +28,7 @@ from features.state import UserState
 MAX_PACKED_BYTES: Final = 64 * 1024
 ROOM_BYTES: Final = 60 * 1024  # beyond it the fold makes room
 KEPT_BYTES: Final = 52 * 1024  # down to here, so that it does not do so at every event
-_ID_BYTES: Final = 19
+ID_BYTES: Final = 19
 _HEADER_BYTES: Final = 1024
 
 _encoder = msgspec.msgpack.Encoder()
@@ -37,7 +37,7 @@ _encoder = msgspec.msgpack.Encoder()
 def measured_bytes(state: UserState) -> int:
     """What the state packs to, a little too much rather than too little."""
     kept = len(_encoder.encode([state.cells, state.parts]))
-    return kept + _ID_BYTES * len(state.duplicates.ids) + _HEADER_BYTES
+    return kept + ID_BYTES * len(state.duplicates.ids) + _HEADER_BYTES
 
 
 def prune(state: UserState, catalogue: Catalogue) -> None:

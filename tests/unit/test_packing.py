@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import uuid
 from copy import deepcopy
 
 import msgspec
@@ -10,7 +12,7 @@ from hypothesis import given
 
 from features.packing import UnreadableState, pack, unpack
 from schemas.events import Event
-from tests.unit.feature_world import CATALOGUE, DAY_MS, NOW_MS, Log, make_event
+from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, make_event
 from tests.unit.test_fold import PROPERTY, folded, some_events
 
 
@@ -67,10 +69,19 @@ def test_a_format_from_the_future_is_unreadable() -> None:
 
 def test_a_long_state_is_deflated_and_reads_the_same() -> None:
     log = Log()
-    for number in range(400):
+    for number in range(100):
         log.send(make_event(NOW_MS - number * 60_000, item_id=f"an-item-with-a-long-name-{number}"))
     packed = pack(log.state, CATALOGUE)
     assert packed.startswith(b"z")
+    assert unpack(packed, CATALOGUE) == log.state
+
+
+def test_the_ids_of_a_busy_user_are_not_deflated_in_vain() -> None:
+    log = Log()
+    for _ in range(1_000):
+        log.send(make_event())
+    packed = pack(log.state, CATALOGUE)
+    assert not packed.startswith(b"z")
     assert unpack(packed, CATALOGUE) == log.state
 
 
@@ -78,3 +89,36 @@ def test_a_long_state_is_deflated_and_reads_the_same() -> None:
 def test_a_damaged_long_state_is_unreadable(blob: bytes) -> None:
     with pytest.raises(UnreadableState, match="not a packed user state"):
         unpack(blob, CATALOGUE)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_state_that_is_packed_again_and_again_packs_as_if_it_were_the_first_time(seed: int) -> None:
+    chance = random.Random(seed)
+    log, append_ms, epoch = Log(), NOW_MS, 1
+    sent: list[Event] = []
+    for _ in range(1_500):
+        append_ms += round(chance.expovariate(1 / 60_000)) if chance.random() < 0.99 else 9 * HOUR_MS
+        if chance.random() < 0.002:
+            epoch, log.offset = epoch + 1, 0
+        if sent and chance.random() < 0.05:
+            original = chance.choice(sent[-50:])
+            event = msgspec.structs.replace(original, event_id=str(uuid.uuid4()), type="undo", undoes=original.event_id)
+        else:
+            event = make_event(append_ms - chance.randrange(30 * DAY_MS))
+            sent.append(event)
+        log.send(event, append_ms=append_ms, epoch=epoch)
+        if chance.random() < 0.2:
+            known = unpack(pack(log.state, CATALOGUE), CATALOGUE)
+            assert known == log.state
+            log.state.duplicates.columns = None
+            assert unpack(pack(log.state, CATALOGUE), CATALOGUE) == known
+            if chance.random() < 0.3:
+                log.state = known
+
+
+def test_ids_are_packed_anew_when_times_no_longer_fit_32_bits() -> None:
+    log = Log()
+    for days in range(0, 80, 10):
+        log.send(make_event(NOW_MS + days * DAY_MS), append_ms=NOW_MS + days * DAY_MS)
+        log.send(make_event(NOW_MS + (days - 29) * DAY_MS), append_ms=NOW_MS + days * DAY_MS)
+        assert unpack(pack(log.state, CATALOGUE), CATALOGUE) == log.state
