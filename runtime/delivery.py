@@ -105,11 +105,11 @@ class Producer(Protocol):
         """
         ...
 
-    async def send_many(self, topic: str, records: Sequence[KeyedRecord]) -> list[Portion]:
+    async def send_many(self, topic: str, records: Sequence[KeyedRecord], *, in_line: bool = False) -> list[Portion]:
         """Returns once all records are on their way; each belongs to one portion, which tells when it is flushed.
 
-        Waits while there is no connection; giving up then sends nothing. Raises Overloaded at once if there is no room
-        for all of them, and SendFailed.
+        Waits while there is no connection; giving up then sends nothing. If there is no room for all of them, waits
+        `in_line` for it, or raises Overloaded at once. Raises SendFailed.
         """
         ...
 
@@ -128,4 +128,28 @@ async def send_until_acknowledged(
         except SendFailed as error:
             if not error.retriable:
                 raise
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def send_all_until_acknowledged(producer: Producer, topic: str, records: Sequence[KeyedRecord]) -> None:
+    """Like `send_until_acknowledged`, for many records at once, of which no two share a key."""
+    left = list(records)
+    while left:
+        unsure: list[int] = []
+        try:
+            portions = await producer.send_many(topic, left, in_line=True)
+        except SendFailed as error:
+            if not error.retriable:
+                raise
+            unsure = [*range(len(left))]
+        else:
+            for portion in portions:
+                try:
+                    await asyncio.shield(portion.flushed)
+                except SendFailed as error:
+                    if not error.retriable:
+                        raise
+                    unsure += portion.indices
+        left = [left[index] for index in sorted(unsure)]
+        if left:
             await asyncio.sleep(_RETRY_SECONDS)

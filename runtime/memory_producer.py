@@ -95,10 +95,12 @@ class MemoryProducer:
         log.append(record)
         return record
 
-    async def send_many(self, topic: str, records: Sequence[KeyedRecord]) -> list[Portion]:
+    async def send_many(self, topic: str, records: Sequence[KeyedRecord], *, in_line: bool = False) -> list[Portion]:
         """See Producer.send_many. Each record is a portion of its own, by way of `send`."""
         sizes = sizes_of(records)
-        if not self.room.try_take(len(records), sum(sizes)):
+        if in_line:
+            await self.room.take(len(records), sum(sizes))
+        elif not self.room.try_take(len(records), sum(sizes)):
             raise Overloaded(retry_after_ms=200)
         portions = []
         for index, ((key, value), size) in enumerate(zip(records, sizes, strict=True)):

@@ -143,20 +143,24 @@ class EventProducer:
         first = await asyncio.shield(flush.flushed)
         return Place(topic, first.partition, first.offset + index)
 
-    async def send_many(self, topic: str, records: Sequence[KeyedRecord]) -> list[Portion]:
+    async def send_many(self, topic: str, records: Sequence[KeyedRecord], *, in_line: bool = False) -> list[Portion]:
         """See Producer.send_many."""
         sizes = sizes_of(records)
         if max(sizes, default=0) > MAX_RECORD_BYTES:
-            return await self._send_what_fits(topic, records, sizes)
+            return await self._send_what_fits(topic, records, sizes, in_line=in_line)
         total = sum(sizes)
-        if not self._room.try_take(len(records), total):
+        if in_line:
+            await self._room.take(len(records), total)
+        elif not self._room.try_take(len(records), total):
             raise Overloaded(_RETRY_AFTER_MS if self.healthy else _RETRY_AFTER_OUTAGE_MS)
         partitions = await self._partitions(topic, len(records), total)
         return self._commit.add_many(topic, partitions, records, sizes)
 
-    async def _send_what_fits(self, topic: str, records: Sequence[KeyedRecord], sizes: Sequence[int]) -> list[Portion]:
+    async def _send_what_fits(
+        self, topic: str, records: Sequence[KeyedRecord], sizes: Sequence[int], *, in_line: bool
+    ) -> list[Portion]:
         fit = [index for index, size in enumerate(sizes) if size <= MAX_RECORD_BYTES]
-        portions = await self.send_many(topic, [records[index] for index in fit])
+        portions = await self.send_many(topic, [records[index] for index in fit], in_line=in_line)
         for portion in portions:
             portion.indices[:] = [fit[index] for index in portion.indices]
         refused: asyncio.Future[Acknowledgement] = asyncio.get_running_loop().create_future()

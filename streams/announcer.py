@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -12,7 +11,7 @@ from features.catalogue import Catalogue
 from features.derive import derive_values
 from features.state import UserState
 from runtime import metrics
-from runtime.producer import Producer, send_until_acknowledged
+from runtime.delivery import Producer, send_all_until_acknowledged
 from schemas.topics import FEATURES
 from streams.lane import Finish
 
@@ -33,7 +32,7 @@ class FeatureAnnouncer:
         return partial(self._send_all, records)
 
     async def _send_all(self, records: Sequence[tuple[bytes, bytes]]) -> None:
-        await asyncio.gather(*(send_until_acknowledged(self._producer, FEATURES.name, *record) for record in records))
+        await send_all_until_acknowledged(self._producer, FEATURES.name, records)
         metrics.FEATURES_PUBLISHED.inc(len(records))
 
     def _encode(self, user_id: str, state: UserState) -> bytes:

@@ -219,10 +219,12 @@ async def test_while_kafka_stalls_only_so_much_is_taken_and_afterwards_everythin
     taken = [await bench.producer.send_many(bench.topic, fifty) for _ in range(2)]
     with pytest.raises(Overloaded):
         await bench.producer.send_many(bench.topic, fifty)
+    in_line = asyncio.create_task(bench.producer.send_many(bench.topic, fifty, in_line=True))
     flushes = {portion.flushed for portions in taken for portion in portions}
     assert len(flushes) == PARTITIONS, "both requests share one flush of each partition"
     await asyncio.wait(flushes)
-    taken.append(await bench.producer.send_many(bench.topic, fifty))
+    assert not in_line.cancelled()
+    taken.append(await in_line)
     await asyncio.wait([portion.flushed for portion in taken[-1]])
     places = {portion.last_place() for portions in taken for portion in portions}
     assert len(places) == 3 * PARTITIONS
