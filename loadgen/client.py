@@ -18,11 +18,12 @@ _TRACK: Final[dict[Mutation, str]] = {
     "trackEventsJson": f"mutation Track($events: [JSON!]!) {{ trackEventsJson(events: $events) {_PAYLOAD} }}",
 }
 _FRESH: Final = (
-    "query Fresh($id: ID!, $after: String) { user(id: $id, after: $after, deadlineMs: 10000) "
+    "query Fresh($id: ID!, $after: String, $deadline: Int!) { user(id: $id, after: $after, deadlineMs: $deadline) "
     "{ fresh features { lastSeenAt { value } } } }"
 )
 _USER: Final = (
-    "query User($id: ID!, $after: String, $cursor: String) { user(id: $id, after: $after, deadlineMs: 10000) "
+    "query User($id: ID!, $after: String, $deadline: Int!, $cursor: String) "
+    "{ user(id: $id, after: $after, deadlineMs: $deadline) "
     "{ fresh featureValues { name value asOf duplicateEvents } timeline(first: 500, after: $cursor) "
     "{ edges { node { eventId } } pageInfo { hasNextPage endCursor } } } }"
 )
@@ -60,10 +61,11 @@ class ServedUser:
 
 
 class Client:
-    """One HTTP session to the API at `base_url`."""
+    """One HTTP session to the API at `base_url`; `deadline_ms` is how long a read may wait for a receipt."""
 
     def __init__(self, base_url: str) -> None:
         self._url = f"{base_url}/graphql"
+        self.deadline_ms = 10_000
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=_CONNECTIONS)
@@ -87,7 +89,7 @@ class Client:
 
     async def wait_until_fresh(self, user_id: str, receipt: str) -> bool:
         """Returns once a read shows what the receipt stands for; False if that did not happen in time."""
-        data = await self.ask(_FRESH, {"id": user_id, "after": receipt})
+        data = await self.ask(_FRESH, {"id": user_id, "after": receipt, "deadline": self.deadline_ms})
         return bool(data["user"]["fresh"])
 
     async def user(self, user_id: str, receipt: str | None) -> ServedUser:
@@ -95,7 +97,8 @@ class Client:
         timeline: list[str] = []
         cursor = None
         while True:
-            user = (await self.ask(_USER, {"id": user_id, "after": receipt, "cursor": cursor}))["user"]
+            variables = {"id": user_id, "after": receipt, "deadline": self.deadline_ms, "cursor": cursor}
+            user = (await self.ask(_USER, variables))["user"]
             timeline += [edge["node"]["eventId"] for edge in user["timeline"]["edges"]]
             page = user["timeline"]["pageInfo"]
             if not page["hasNextPage"]:

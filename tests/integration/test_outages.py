@@ -6,15 +6,15 @@ import asyncio
 import json
 import random
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from loadgen.client import Client
 from loadgen.drive import Books
 from loadgen.traffic import Shape
 from runtime.producer import EventProducer
-from runtime.settings import Settings
 from schemas.topics import EVENTS
-from tests.integration.world import World, committed, until, view
+from tests.integration.world import World, commits_of, until, view
 
 OUTAGE = Shape(events=8_000, rate=500, seed=21)
 CASSANDRA_AWAY_SECONDS = 15
@@ -25,29 +25,30 @@ MIB = 1 << 20
 async def test_while_cassandra_is_away_nothing_is_acknowledged_and_then_it_catches_up(world: World) -> None:
     stack, settings = world.system.stack, world.system.settings
     await world.start(world.api, world.worker)
-    traffic = await world.drive(OUTAGE)
-    await traffic.sent(1_000)
-    try:
-        await asyncio.to_thread(stack.stop, "cassandra", kill=True)
-        await until(lambda: reason_given(world, "cassandra"), 30, "a /readyz that names Cassandra")
-        accepted, rss = traffic.books.accepted, world.rss_bytes(world.worker)
-        settled = await settled_offsets(settings)
-        answer = await world.graphql('{ user(id: "x") { features { viewCount1h { value } } } }')
-        assert answer["errors"][0]["extensions"]["code"] == "UPSTREAM_UNAVAILABLE"
-        flood = asyncio.create_task(send_large_events(settings.kafka.bootstrap_servers))
-        for _ in range(CASSANDRA_AWAY_SECONDS):
-            await asyncio.sleep(1)  # the length of the outage is what is asked for
-            assert await committed(settings) == settled
-            assert world.rss_bytes(world.worker) < rss + 64 * MIB
-        large = await flood
-        assert traffic.books.accepted > accepted, "the API must go on taking events"
-        assert await world.metric(world.worker, "headrace_store_retries_total") > 0
-    finally:
-        await asyncio.to_thread(stack.start, "cassandra")
-    books = await traffic.finished()
-    await until(lambda: both_ready(world), 60, "ready again")
-    assert await world.mismatches(books) == []
-    assert await committed(settings) != settled
+    async with commits_of(settings) as committed:
+        traffic = await world.drive(OUTAGE)
+        await traffic.sent(1_000)
+        try:
+            await asyncio.to_thread(stack.stop, "cassandra", kill=True)
+            await until(lambda: reason_given(world, "cassandra"), 30, "a /readyz that names Cassandra")
+            accepted, rss = traffic.books.accepted, world.rss_bytes(world.worker)
+            settled = await settled_offsets(committed)
+            answer = await world.graphql('{ user(id: "x") { features { viewCount1h { value } } } }')
+            assert answer["errors"][0]["extensions"]["code"] == "UPSTREAM_UNAVAILABLE"
+            flood = asyncio.create_task(send_large_events(settings.kafka.bootstrap_servers))
+            for _ in range(CASSANDRA_AWAY_SECONDS):
+                await asyncio.sleep(1)  # the length of the outage is what is asked for
+                assert await committed() == settled
+                assert world.rss_bytes(world.worker) < rss + 64 * MIB
+            large = await flood
+            assert traffic.books.accepted > accepted, "the API must go on taking events"
+            assert await world.metric(world.worker, "headrace_store_retries_total") > 0
+        finally:
+            await asyncio.to_thread(stack.start, "cassandra")
+        books = await traffic.finished()
+        await until(lambda: both_ready(world), 60, "ready again")
+        assert await world.mismatches(books) == []
+        assert await committed() != settled
     await until(lambda: all_counted(world.client, large), 60, "the large events to be counted")
 
 
@@ -98,13 +99,13 @@ async def send_large_events(bootstrap: str) -> list[dict[str, Any]]:
     return events
 
 
-async def settled_offsets(settings: Settings) -> dict[int, int]:
+async def settled_offsets(committed: Callable[[], Awaitable[dict[int, int]]]) -> dict[int, int]:
     """The committed offsets once the last batch that became durable before the outage is committed too."""
     latest: dict[int, int] = {}
 
     async def unchanged() -> bool:
         nonlocal latest
-        before, latest = latest, await committed(settings)
+        before, latest = latest, await committed()
         await asyncio.sleep(1.5)  # three commit intervals
         return before == latest
 

@@ -200,12 +200,6 @@ async def read_topic(bootstrap: str, topic: str) -> list[LogRecord]:
         return await read_on()
 
 
-async def committed(settings: Settings) -> dict[int, int]:
-    """The offsets that the workers have committed, by partition of the events topic."""
-    async with commits_of(settings) as offsets:
-        return await offsets()
-
-
 @asynccontextmanager
 async def commits_of(settings: Settings) -> AsyncIterator[Callable[[], Awaitable[dict[int, int]]]]:
     """A function that returns what the workers of this store have committed; other stores share the Kafka."""
