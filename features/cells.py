@@ -46,6 +46,7 @@ LAYERS: Final = (
 HOURS: Final = LAYERS[1]
 DAYS: Final = LAYERS[2]
 LONGEST_WINDOW_MS: Final = DAYS.longest_window_ms
+LARGEST_TOTAL: Final = 2**62  # as packed integers have 64 bits
 
 _UNIT_MS = {"m": _MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 
@@ -68,6 +69,13 @@ def layer_of(window_ms: int) -> Layer:
     return HOURS if window_ms <= HOURS.longest_window_ms else DAYS
 
 
+def added(total: int, amount: int) -> int:
+    """Their sum. A total that would pass LARGEST_TOTAL, either way, stops there for good: the truth is lost."""
+    if -LARGEST_TOTAL < total < LARGEST_TOTAL:
+        return max(-LARGEST_TOTAL, min(LARGEST_TOTAL, total + amount))
+    return total
+
+
 def prune(cells: tuple[Cells, ...], now_ms: int) -> None:
     """Drop the cells that no window read at `now_ms` or later can need."""
     for layer in LAYERS:
@@ -84,7 +92,7 @@ def merge(left: tuple[Cells, ...], right: tuple[Cells, ...]) -> tuple[Cells, ...
     for cells, more in zip(merged, right, strict=True):
         for index, cell in more.items():
             known = cells.get(index)
-            cells[index] = list(cell) if known is None else [a + b for a, b in zip(known, cell, strict=True)]
+            cells[index] = list(cell) if known is None else list(map(added, known, cell))
     return merged
 
 

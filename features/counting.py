@@ -2,7 +2,8 @@
 
 zero: a cell that is not there. add: cell += amount. undo: cell -= amount, in the same cells. merge: cell by cell.
 read: the sum of the window's cells. Whole numbers throughout, so every order of events gives the same bits; a sum is
-kept in millionths of its unit. Source of the cells: the paned windows of Li et al., "No Pane, No Gain" (SIGMOD 2005).
+kept in millionths of its unit, and stops for good where a cell passes 4.6e12 units: answers over it are approximate.
+Source of the cells: the paned windows of Li et al., "No Pane, No Gain" (SIGMOD 2005).
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from features.reading import Reading
 from schemas.events import Event
 
 MICRO: Final = 1_000_000
-LARGEST_TOTAL: Final = 2**62  # in millionths; a cell's sum stops there, as packed integers have 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,8 @@ def _count(slot: int, window_ms: int) -> Read:
 def _sum(slot: int, window_ms: int) -> Read:
     def read(reading: Reading) -> Answer:
         total = _total(reading, slot, window_ms) / MICRO
-        return past_answer(reading, window_ms, total) if reading.past else Answer(total)
+        answer = past_answer(reading, window_ms, total) if reading.past else Answer(total)
+        return _stopped(answer) if reading.stopped(slot, window_ms) else answer
 
     return read
 
@@ -180,7 +181,9 @@ def _ratio(above: tuple[int, int], below: tuple[int, int], weight: float, prior_
         denominator = _total(reading, below[0], window_ms) / below[1] + weight
         numerator = _total(reading, above[0], window_ms) / above[1] + prior_amount
         value = numerator / denominator if denominator else None
-        return past_answer(reading, window_ms, value) if reading.past else Answer(value)
+        answer = past_answer(reading, window_ms, value) if reading.past else Answer(value)
+        stopped = reading.stopped(above[0], window_ms) or reading.stopped(below[0], window_ms)
+        return _stopped(answer) if stopped else answer
 
     return read
 
@@ -198,6 +201,10 @@ def _days(slot: int, window_ms: int) -> Read:
 def _total(reading: Reading, slot: int, window_ms: int) -> int:
     totals = reading.totals(window_ms)
     return totals[slot] if totals else 0
+
+
+def _stopped(answer: Answer) -> Answer:
+    return answer if answer.reason else Answer(answer.value, True, "a sum passed 4.6e12 and stopped there")
 
 
 def past_answer(reading: Reading, window_ms: int, value: int | float | None, layer: Layer | None = None) -> Answer:

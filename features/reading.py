@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.cells import Layer, layer_of
+from features.cells import LARGEST_TOTAL, Layer, layer_of
 from features.state import UserState
 
 _NEVER_MS = 1 << 62
@@ -56,6 +56,12 @@ class Reading:
                 vectors = [cell for index, cell in cells.items() if index >= oldest]
             known = self._vectors[window_ms] = [sum(column) for column in zip(*vectors, strict=True)]
         return known
+
+    def stopped(self, slot: int, window_ms: int) -> bool:
+        """Whether a sum of the window stopped at what a cell can hold."""
+        if not self.state.sums_stopped:
+            return False
+        return any(abs(cell[slot]) >= LARGEST_TOTAL for _, cell in self.cells(window_ms, layer_of(window_ms)))
 
     def cuts_a_cell(self, hop_ms: int) -> bool:
         """Whether the moment lies inside a cell, so that it counts events from after the moment."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from features.derive import derive
+from features.duplicates import MAX_IDS
 from features.fold import Outcome
 from features.packing import pack, unpack
 from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, Log, make_event
@@ -101,6 +102,15 @@ def test_an_undo_beyond_the_duplicate_horizon_is_too_late(hours: int, outcome: O
     log.send(view)
     assert log.send(undo_of(view), append_ms=NOW_MS + hours * HOUR_MS) is outcome
     assert log.value("viewCount7d") == (outcome is Outcome.UNDO_TOO_LATE)
+
+
+def test_the_oldest_event_of_a_full_window_can_be_undone() -> None:
+    log = Log()
+    views = [make_event() for _ in range(MAX_IDS)]
+    for view in views:
+        log.send(view)
+    assert log.send(undo_of(views[0])) is Outcome.UNDONE
+    assert log.value("viewCount1h") == MAX_IDS - 1
 
 
 def test_an_undo_with_other_fields_than_its_original_is_refused() -> None:
