@@ -29,6 +29,7 @@ _UNDO_CODE: Final = 125
 _OTHER_CODE: Final = 126  # a type of a newer writer: only measures of any type counted it
 UNKNOWN_CODE: Final = 127  # read from a format that did not remember types
 _UNDONE: Final = 128
+_EMPTY: Final = "\0"  # an empty text is a value, no text is none
 
 AdmittedFields = tuple[int, int, int, int]
 """The fields of Admitted as a plain tuple, which is made in a fifth of the time."""
@@ -50,9 +51,11 @@ def id_key(event_id: str) -> int:
 
 def measured_bytes(event: Event) -> bytes:
     """The fields that measures can read."""
+    category, search_term, currency = event.category, event.search_term, event.currency
     text = (
-        f"{event.item_id or ''}\n{event.category or ''}\n{event.search_term or ''}\n{event.list_id or ''}\n"
-        f"{event.currency or ''}"
+        f"{event.item_id or ''}\n{'' if category is None else category or _EMPTY}\n"
+        f"{'' if search_term is None else search_term or _EMPTY}\n{event.list_id or ''}\n"
+        f"{'' if currency is None else currency or _EMPTY}"
     )
     if event.value is not None or event.position is not None:
         text += f"\n{event.value}\n{event.position}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from features.derive import derive
@@ -120,6 +121,16 @@ def test_an_undo_with_other_fields_than_its_original_is_refused() -> None:
     assert log.send(undo_of(order, value=19.0)) is Outcome.UNDO_MISMATCH
     assert log.value("revenue30d") == 20.0
     assert log.send(undo_of(order)) is Outcome.UNDONE
+
+
+@pytest.mark.parametrize("field", ["category", "search_term", "currency"])
+def test_an_empty_text_is_another_value_than_none(field: str) -> None:
+    log = Log()
+    view = msgspec.structs.replace(make_event(), **{field: ""})
+    log.send(view)
+    undo = make_event(type="undo", undoes=view.event_id)
+    assert log.send(undo) is Outcome.UNDO_MISMATCH
+    assert log.send(msgspec.structs.replace(undo, **{field: ""})) is Outcome.UNDONE
 
 
 def test_a_refused_undo_may_be_sent_again_under_its_id() -> None:
