@@ -53,7 +53,7 @@ _UNIT_MS = {"m": _MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 
 def parse_window(text: str) -> int:
     """Milliseconds of a window such as `5m`, `24h` or `30d`. Raises ValueError with the fix."""
-    match = re.fullmatch(r"([1-9][0-9]*)([mhd])", text)
+    match = re.fullmatch(r"([1-9][0-9]*)([mhd])", text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"window {text!r} is not a duration; write for example 5m, 24h or 30d")
     window_ms = int(match[1]) * _UNIT_MS[match[2]]

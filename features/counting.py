@@ -8,10 +8,12 @@ Source of the cells: the paned windows of Li et al., "No Pane, No Gain" (SIGMOD 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from features.cells import DAYS, Layer, layer_of
+from features.checks import check_field, check_types, types_of, window_of
 from features.definitions import (
     Answer,
     Bound,
@@ -19,10 +21,6 @@ from features.definitions import (
     Measures,
     NumberField,
     Read,
-    check_field,
-    check_types,
-    types_of,
-    window_of,
 )
 from features.reading import Reading
 from schemas.events import Event
@@ -122,9 +120,7 @@ class Ratio:
         above = measures.cell_slot(self.name, self.numerator)
         below = measures.cell_slot(self.name, self.denominator)
         window_ms = window_of(self.name, self.window)
-        weight, mean = self.prior or (0.0, 0.0)
-        if self.prior is not None and not weight > 0:
-            raise CatalogueError(f"feature {self.name!r}: prior weight {weight} must be above 0; or leave prior out")
+        weight, mean = (0.0, 0.0) if self.prior is None else _checked_prior(self.name, self.prior)
         # Sums are in millionths: both sides are brought to the same unit.
         unit_above = 1 if measures.adds_whole_numbers(above) else MICRO
         unit_below = 1 if measures.adds_whole_numbers(below) else MICRO
@@ -155,6 +151,21 @@ class DaysActive:
         return Bound(
             "int", _days(slot, window_ms), formula, (self.measure,), window_ms, hop_ms=DAYS.hop_ms, slots=(slot,)
         )
+
+
+def _checked_prior(feature: str, prior: object) -> tuple[float, float]:
+    if not isinstance(prior, tuple | list) or len(prior) != 2 or not all(map(_is_finite, prior)):
+        raise CatalogueError(f"feature {feature!r}: prior is {prior!r}; use (weight, mean), two finite numbers")
+    weight, mean = prior
+    if not weight > 0:
+        raise CatalogueError(f"feature {feature!r}: prior weight {weight} must be above 0; or leave prior out")
+    if mean < 0:
+        raise CatalogueError(f"feature {feature!r}: prior mean {mean} must be at least 0")
+    return weight, mean
+
+
+def _is_finite(number: object) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number)
 
 
 def _count(slot: int, window_ms: int) -> Read:

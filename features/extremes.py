@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from features.cells import LAYERS, layer_of
+from features.checks import check_field, check_types, types_of, window_of
 from features.counting import MICRO, past_answer
 from features.definitions import (
     Add,
@@ -18,10 +19,6 @@ from features.definitions import (
     NumberField,
     PartMeasure,
     Read,
-    check_field,
-    check_types,
-    types_of,
-    window_of,
 )
 from features.reading import Reading
 from schemas.events import Event

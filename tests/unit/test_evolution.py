@@ -148,6 +148,14 @@ def test_a_measure_with_a_new_version_never_reads_old_state() -> None:
     assert (served["views1h"].value, served["views1h"].counts_from_ms) == (0, NOW_MS)
 
 
+def test_a_weight_written_as_a_whole_number_is_the_same_weight() -> None:
+    whole, floating = (made(Decayed("d", {"view_item": weight}, half_life="1h"), features=()) for weight in (1, 1.0))
+    assert compare(catalogue_manifest(whole), catalogue_manifest(floating)) == []
+    state = unpack(stored(whole), floating)
+    assert state.counts_from_ms == [0]
+    assert state.parts == unpack(stored(whole), whole).parts
+
+
 def test_a_manifest_is_json_and_equal_to_itself() -> None:
     manifest = catalogue_manifest(CATALOGUE)
     assert compare(json.loads(json.dumps(manifest)), manifest) == []
