@@ -29,7 +29,7 @@ DAY_MS: Final = 86_400_000
 class Layer(NamedTuple):
     """One resolution of cells."""
 
-    slot: int
+    number: int
     hop_ms: int
     longest_window_ms: int
 
@@ -80,7 +80,7 @@ def prune(cells: tuple[Cells, ...], now_ms: int) -> None:
     """Drop the cells that no window read at `now_ms` or later can need."""
     for layer in LAYERS:
         oldest = layer.oldest_cell(now_ms)
-        layer_cells = cells[layer.slot]
+        layer_cells = cells[layer.number]
         if layer_cells and min(layer_cells) < oldest:
             for index in [index for index in layer_cells if index < oldest]:
                 del layer_cells[index]

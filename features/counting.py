@@ -202,7 +202,7 @@ def _ratio(above: tuple[int, int], below: tuple[int, int], weight: float, prior_
 def _days(slot: int, window_ms: int) -> Read:
     def read(reading: Reading) -> Answer:
         oldest, newest = reading.oldest(window_ms, DAYS), reading.newest(DAYS)
-        cells = reading.state.cells[DAYS.slot]
+        cells = reading.state.cells[DAYS.number]
         days = sum(1 for index, cell in cells.items() if oldest <= index <= newest and cell[slot] > 0)
         return past_answer(reading, window_ms, days, DAYS) if reading.past else Answer(days)
 

@@ -74,7 +74,7 @@ class Extreme(PartMeasure[ExtremePart]):
             for layer in LAYERS:
                 index = event.event_time // layer.hop_ms
                 if index >= layer.oldest_cell(append_ms):
-                    self._keep(part.layers[layer.slot], index, amount)
+                    self._keep(part.layers[layer.number], index, amount)
 
         return add
 
@@ -83,7 +83,7 @@ class Extreme(PartMeasure[ExtremePart]):
         number: float | None = getattr(event, self.value)
         if number is not None:
             amount = round(number * MICRO)
-            if any(part.layers[each.slot].get(event.event_time // each.hop_ms) == amount for each in LAYERS):
+            if any(part.layers[each.number].get(event.event_time // each.hop_ms) == amount for each in LAYERS):
                 part.doubt_ms = max(part.doubt_ms, event.event_time)
 
     def merge(self, left: ExtremePart, right: ExtremePart) -> ExtremePart:
@@ -98,7 +98,7 @@ class Extreme(PartMeasure[ExtremePart]):
         """See PartMeasure."""
         for layer in LAYERS:
             oldest = layer.oldest_cell(append_ms)
-            cells = part.layers[layer.slot]
+            cells = part.layers[layer.number]
             for index in [index for index in cells if index < oldest]:
                 del cells[index]
 
@@ -143,7 +143,7 @@ def _read(index: int, which: Literal["min", "max"], window_ms: int) -> Read:
         part = reading.state.parts[index]
         assert isinstance(part, ExtremePart)
         oldest, newest = reading.oldest(window_ms, layer), reading.newest(layer)
-        amounts = [amount for cell, amount in part.layers[layer.slot].items() if oldest <= cell <= newest]
+        amounts = [amount for cell, amount in part.layers[layer.number].items() if oldest <= cell <= newest]
         value = choose(amounts) / MICRO if amounts else None
         if part.doubt_ms and part.doubt_ms // layer.hop_ms >= oldest:
             return Answer(

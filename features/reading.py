@@ -40,7 +40,7 @@ class Reading:
     def cells(self, window_ms: int, layer: Layer) -> list[tuple[int, list[int]]]:
         """The cells of the window, oldest first."""
         oldest, newest = self.oldest(window_ms, layer), self.newest(layer)
-        return sorted(item for item in self.state.cells[layer.slot].items() if oldest <= item[0] <= newest)
+        return sorted(item for item in self.state.cells[layer.number].items() if oldest <= item[0] <= newest)
 
     def totals(self, window_ms: int) -> list[int]:
         """The sum of the window's cells, measure by measure; empty where the window has no cell."""
@@ -48,7 +48,7 @@ class Reading:
         if known is None:
             layer = layer_of(window_ms)
             oldest = (self.now_ms - window_ms) // layer.hop_ms
-            cells = self.state.cells[layer.slot]
+            cells = self.state.cells[layer.number]
             if self.looks_back:
                 newest = self.now_ms // layer.hop_ms
                 vectors = [cell for index, cell in cells.items() if oldest <= index <= newest]
