@@ -193,10 +193,15 @@ def _add_to_cells(state: UserState, plan: _Plan, event: Event) -> None:
             cell = layer_cells[index] = plan.first_cell.copy()
         else:
             continue  # no later read can need it
-        for slot, measure in sums:
-            total = cell[slot] = added(cell[slot], measure.amount(event))
-            if not -LARGEST_TOTAL < total < LARGEST_TOTAL:
-                state.sums_stopped = True
+        if sums:
+            _add_sums(state, cell, sums, event)
+
+
+def _add_sums(state: UserState, cell: list[int], sums: tuple[tuple[int, Sum], ...], event: Event) -> None:
+    for slot, measure in sums:
+        total = cell[slot] = added(cell[slot], measure.amount(event))
+        if not -LARGEST_TOTAL < total < LARGEST_TOTAL:
+            state.sums_stopped = True
 
 
 def _plan(catalogue: Catalogue, event_type: str) -> _Plan:

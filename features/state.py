@@ -49,10 +49,11 @@ class UserState:
 
     def cover(self, time_ms: int) -> None:
         """Widen the span from first to last event to a record of the timeline."""
-        if self.first_event_ms is None or time_ms < self.first_event_ms:
-            self.first_event_ms = time_ms
-        if self.last_event_ms is None or time_ms > self.last_event_ms:
+        first_ms, last_ms = self.first_event_ms, self.last_event_ms
+        if last_ms is None or time_ms > last_ms:
             self.last_event_ms = time_ms
+        if first_ms is None or time_ms < first_ms:
+            self.first_event_ms = time_ms
 
 
 class Zeros(Protocol):
