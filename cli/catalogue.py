@@ -8,7 +8,7 @@ import orjson
 import structlog
 
 from features import Catalogue
-from features.manifest import Change, catalogue_manifest, compare
+from features.manifest import DefinitionChange, catalogue_manifest, compare
 from storage import CassandraUserStore, StoreUnavailable, UserStore
 from storage.errors import NotMigrated
 
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 _RETRY_SECONDS = 1.0
 
 
-async def changes(store: UserStore, catalogue: Catalogue) -> list[Change]:
+async def changes(store: UserStore, catalogue: Catalogue) -> list[DefinitionChange]:
     """What differs from the running version; nothing before the first worker has run.
 
     Raises CatalogueError with the diff where a definition changed without a new version, and StoreUnavailable.

@@ -11,7 +11,7 @@ import aiohttp
 from cli.catalogue import changes
 from cli.errors import CONTRACT, DEPENDENCY, FAILURE, NOT_FOUND, CommandFailed
 from features import CatalogueError, load_catalogue
-from features.manifest import Change
+from features.manifest import DefinitionChange
 from loadgen.client import ApiAnswer, Client
 from runtime.settings import Settings
 from storage import CassandraUserStore, StoreUnavailable
@@ -24,7 +24,7 @@ _EXPLAIN: Final = """query Explain($id: ID!, $name: String!) { user(id: $id) { e
   position { epoch partition offset } stateVersion undoneEvents recomputed recomputedFrom differs reason } } }"""
 
 
-def check(settings: Settings) -> list[Change]:
+def check(settings: Settings) -> list[DefinitionChange]:
     """What the configured catalogue changes against the running version.
 
     Raises CatalogueError where the catalogue cannot be used, and CommandFailed where it changes a definition without a
@@ -32,7 +32,7 @@ def check(settings: Settings) -> list[Change]:
     """
     catalogue = load_catalogue(settings.features.catalogue)
 
-    async def compare() -> list[Change]:
+    async def compare() -> list[DefinitionChange]:
         store = CassandraUserStore(settings.cassandra)
         await store.start()
         try:

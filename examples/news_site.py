@@ -5,7 +5,7 @@
 How a news site's events map onto the fields that every event has:
 
     an article is read      view_item    itemId the article, category its section, value the seconds spent on it
-    an author is followed   sign_up      category the author; an `undo` of it unfollows
+    an author is followed   sign_up      category the author; an `undo` of it within 24 hours unfollows
     an article is shared    share        itemId the article, category its section
 """
 

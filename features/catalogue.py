@@ -8,13 +8,17 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import inspect
 import re
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from features.cells import layer_of
+from features.checks import wrong_types_refused
 from features.counting import CellMeasure, Count, DaysActive, Ratio, Sum, Windowed
 from features.decayed import Decayed, DecayedSum, Top
 from features.definitions import (
@@ -102,7 +106,9 @@ class Catalogue:
         for measure in measures:
             if not isinstance(measure, Count | Sum | PartMeasure):
                 raise CatalogueError(f"{measure!r} is not a measure; features go into `features`")
-            measure.check()
+            with wrong_types_refused("measure", measure.name):
+                measure.check()
+                fingerprint(measure)
         self.cell_measures: tuple[CellMeasure, ...] = tuple(m for m in measures if isinstance(m, Count | Sum))
         """Measures kept in cells; the position is the slot in a cell's vector."""
         self.part_measures: tuple[AnyPartMeasure, ...] = tuple(m for m in measures if isinstance(m, PartMeasure))
@@ -161,7 +167,8 @@ class Catalogue:
     def _resolve(self, definition: FeatureDefinition) -> Feature:
         if not hasattr(definition, "bind"):
             raise CatalogueError(f"{definition!r} is not a feature; measures go into `measures`")
-        bound = definition.bind(self)
+        with wrong_types_refused("feature", definition.name):
+            bound = definition.bind(self)
         names = [measure.name for measure in self.measures]
         hop_ms = bound.hop_ms
         if hop_ms is None and bound.window_ms is not None:
@@ -186,17 +193,45 @@ class Catalogue:
 def load_catalogue(reference: str) -> Catalogue:
     """The catalogue that `module:NAME` names. Raises CatalogueError with the reference, the file and the cause."""
     module_name, _, attribute = reference.partition(":")
+    if not module_name or not attribute:
+        raise CatalogueError(f"cannot load catalogue {reference!r}; write module:NAME, as shop.features:CATALOGUE")
     try:
-        catalogue = getattr(importlib.import_module(module_name), attribute)
-    except CatalogueError as error:
-        spec = importlib.util.find_spec(module_name)
-        where = reference if spec is None or spec.origin is None else spec.origin
-        raise CatalogueError(f"{where}: {error}") from error
-    except (ImportError, AttributeError, ValueError, TypeError, SyntaxError, NameError) as error:
-        raise CatalogueError(f"cannot load catalogue {reference!r}: {error}") from error
+        module = importlib.import_module(module_name)
+    except Exception as error:  # the file is its author's: anything may go wrong in it
+        where = _place(module_name, error)
+        said = str(error) if isinstance(error, CatalogueError) else f"{type(error).__name__}: {error}{_takes(error)}"
+        raise CatalogueError(f"cannot load catalogue {reference!r}: {where}{said}") from error
+    if not hasattr(module, attribute):
+        raise CatalogueError(f"cannot load catalogue {reference!r}: {module.__file__} defines no {attribute}")
+    catalogue = getattr(module, attribute)
     if not isinstance(catalogue, Catalogue):
         raise CatalogueError(f"{reference!r} is a {type(catalogue).__name__}, not a Catalogue")
     return catalogue
+
+
+def _place(module_name: str, error: Exception) -> str:
+    """`file:line: ` of the catalogue's author where it went wrong; nothing if no such file was reached."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}: "
+    try:
+        spec = importlib.util.find_spec(module_name)
+    except (ImportError, ValueError):
+        return ""
+    if spec is None or spec.origin is None:
+        return ""
+    theirs, ours = Path(spec.origin).parent, Path(__file__).parent
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if frame.filename == spec.origin or (path.is_relative_to(theirs) and not path.is_relative_to(ours)):
+            return f"{frame.filename}:{frame.lineno}: "
+    return f"{spec.origin}: "
+
+
+def _takes(error: Exception) -> str:
+    """What the definition takes whose arguments did not fit."""
+    called = re.match(r"(\w+)\.__init__\(\)", str(error)) if isinstance(error, TypeError) else None
+    kind = globals().get(called[1]) if called else None
+    return "" if kind is None else f"; {kind.__name__}{inspect.signature(kind)}"
 
 
 def describe(catalogue: Catalogue) -> dict[str, dict[str, dict[str, object]]]:
@@ -213,10 +248,12 @@ def _check_names(what: str, definitions: Sequence[object]) -> None:
             raise CatalogueError(f"two {what} are called {name!r}; rename one")
     for each in definitions:
         name, version = getattr(each, "name", "x"), getattr(each, "version", 1)
-        if not _NAME.fullmatch(name):
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise CatalogueError(f"{name!r} is no name; use letters, digits and underscores, a letter first")
-        if version < 1:
-            raise CatalogueError(f"{name!r} has version {version}; use 1 or more")
+        if type(version) is not int or version < 1:
+            raise CatalogueError(f"{name!r} has version {version!r}; use 1 or more, a whole number")
+        if not isinstance(getattr(each, "doc", ""), str):
+            raise CatalogueError(f"{name!r}: doc is {each.doc!r}; use a text")  # type: ignore[attr-defined]
 
 
 def _check_width(catalogue: Catalogue) -> None:

@@ -29,7 +29,7 @@ DAY_MS: Final = 86_400_000
 class Layer(NamedTuple):
     """One resolution of cells."""
 
-    slot: int
+    number: int
     hop_ms: int
     longest_window_ms: int
 
@@ -46,13 +46,14 @@ LAYERS: Final = (
 HOURS: Final = LAYERS[1]
 DAYS: Final = LAYERS[2]
 LONGEST_WINDOW_MS: Final = DAYS.longest_window_ms
+LARGEST_TOTAL: Final = 2**62  # as packed integers have 64 bits
 
 _UNIT_MS = {"m": _MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 
 
 def parse_window(text: str) -> int:
     """Milliseconds of a window such as `5m`, `24h` or `30d`. Raises ValueError with the fix."""
-    match = re.fullmatch(r"([1-9][0-9]*)([mhd])", text)
+    match = re.fullmatch(r"([1-9][0-9]*)([mhd])", text) if isinstance(text, str) else None
     if match is None:
         raise ValueError(f"window {text!r} is not a duration; write for example 5m, 24h or 30d")
     window_ms = int(match[1]) * _UNIT_MS[match[2]]
@@ -68,11 +69,18 @@ def layer_of(window_ms: int) -> Layer:
     return HOURS if window_ms <= HOURS.longest_window_ms else DAYS
 
 
+def added(total: int, amount: int) -> int:
+    """Their sum. A total that would pass LARGEST_TOTAL, either way, stops there for good: the truth is lost."""
+    if -LARGEST_TOTAL < total < LARGEST_TOTAL:
+        return max(-LARGEST_TOTAL, min(LARGEST_TOTAL, total + amount))
+    return total
+
+
 def prune(cells: tuple[Cells, ...], now_ms: int) -> None:
     """Drop the cells that no window read at `now_ms` or later can need."""
     for layer in LAYERS:
         oldest = layer.oldest_cell(now_ms)
-        layer_cells = cells[layer.slot]
+        layer_cells = cells[layer.number]
         if layer_cells and min(layer_cells) < oldest:
             for index in [index for index in layer_cells if index < oldest]:
                 del layer_cells[index]
@@ -84,7 +92,7 @@ def merge(left: tuple[Cells, ...], right: tuple[Cells, ...]) -> tuple[Cells, ...
     for cells, more in zip(merged, right, strict=True):
         for index, cell in more.items():
             known = cells.get(index)
-            cells[index] = list(cell) if known is None else [a + b for a, b in zip(known, cell, strict=True)]
+            cells[index] = list(cell) if known is None else list(map(added, known, cell))
     return merged
 
 

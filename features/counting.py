@@ -2,15 +2,18 @@
 
 zero: a cell that is not there. add: cell += amount. undo: cell -= amount, in the same cells. merge: cell by cell.
 read: the sum of the window's cells. Whole numbers throughout, so every order of events gives the same bits; a sum is
-kept in millionths of its unit. Source of the cells: the paned windows of Li et al., "No Pane, No Gain" (SIGMOD 2005).
+kept in millionths of its unit, and stops for good where a cell passes 4.6e12 units: answers over it are approximate.
+Source of the cells: the paned windows of Li et al., "No Pane, No Gain" (SIGMOD 2005).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from features.cells import DAYS, Layer, layer_of
+from features.checks import check_field, check_types, types_of, window_of
 from features.definitions import (
     Answer,
     Bound,
@@ -18,16 +21,11 @@ from features.definitions import (
     Measures,
     NumberField,
     Read,
-    check_field,
-    check_types,
-    types_of,
-    window_of,
 )
 from features.reading import Reading
 from schemas.events import Event
 
 MICRO: Final = 1_000_000
-LARGEST_TOTAL: Final = 2**62  # in millionths; a cell's sum stops there, as packed integers have 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +120,7 @@ class Ratio:
         above = measures.cell_slot(self.name, self.numerator)
         below = measures.cell_slot(self.name, self.denominator)
         window_ms = window_of(self.name, self.window)
-        weight, mean = self.prior or (0.0, 0.0)
-        if self.prior is not None and not weight > 0:
-            raise CatalogueError(f"feature {self.name!r}: prior weight {weight} must be above 0; or leave prior out")
+        weight, mean = (0.0, 0.0) if self.prior is None else _checked_prior(self.name, self.prior)
         # Sums are in millionths: both sides are brought to the same unit.
         unit_above = 1 if measures.adds_whole_numbers(above) else MICRO
         unit_below = 1 if measures.adds_whole_numbers(below) else MICRO
@@ -157,6 +153,21 @@ class DaysActive:
         )
 
 
+def _checked_prior(feature: str, prior: object) -> tuple[float, float]:
+    if not isinstance(prior, tuple | list) or len(prior) != 2 or not all(map(_is_finite, prior)):
+        raise CatalogueError(f"feature {feature!r}: prior is {prior!r}; use (weight, mean), two finite numbers")
+    weight, mean = prior
+    if not weight > 0:
+        raise CatalogueError(f"feature {feature!r}: prior weight {weight} must be above 0; or leave prior out")
+    if mean < 0:
+        raise CatalogueError(f"feature {feature!r}: prior mean {mean} must be at least 0")
+    return weight, mean
+
+
+def _is_finite(number: object) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number)
+
+
 def _count(slot: int, window_ms: int) -> Read:
     def read(reading: Reading) -> Answer:
         if reading.past:
@@ -170,7 +181,8 @@ def _count(slot: int, window_ms: int) -> Read:
 def _sum(slot: int, window_ms: int) -> Read:
     def read(reading: Reading) -> Answer:
         total = _total(reading, slot, window_ms) / MICRO
-        return past_answer(reading, window_ms, total) if reading.past else Answer(total)
+        answer = past_answer(reading, window_ms, total) if reading.past else Answer(total)
+        return _stopped(answer) if reading.stopped(slot, window_ms) else answer
 
     return read
 
@@ -180,7 +192,9 @@ def _ratio(above: tuple[int, int], below: tuple[int, int], weight: float, prior_
         denominator = _total(reading, below[0], window_ms) / below[1] + weight
         numerator = _total(reading, above[0], window_ms) / above[1] + prior_amount
         value = numerator / denominator if denominator else None
-        return past_answer(reading, window_ms, value) if reading.past else Answer(value)
+        answer = past_answer(reading, window_ms, value) if reading.past else Answer(value)
+        stopped = reading.stopped(above[0], window_ms) or reading.stopped(below[0], window_ms)
+        return _stopped(answer) if stopped else answer
 
     return read
 
@@ -188,7 +202,7 @@ def _ratio(above: tuple[int, int], below: tuple[int, int], weight: float, prior_
 def _days(slot: int, window_ms: int) -> Read:
     def read(reading: Reading) -> Answer:
         oldest, newest = reading.oldest(window_ms, DAYS), reading.newest(DAYS)
-        cells = reading.state.cells[DAYS.slot]
+        cells = reading.state.cells[DAYS.number]
         days = sum(1 for index, cell in cells.items() if oldest <= index <= newest and cell[slot] > 0)
         return past_answer(reading, window_ms, days, DAYS) if reading.past else Answer(days)
 
@@ -198,6 +212,10 @@ def _days(slot: int, window_ms: int) -> Read:
 def _total(reading: Reading, slot: int, window_ms: int) -> int:
     totals = reading.totals(window_ms)
     return totals[slot] if totals else 0
+
+
+def _stopped(answer: Answer) -> Answer:
+    return answer if answer.reason else Answer(answer.value, True, "a sum passed 4.6e12 and stopped there")
 
 
 def past_answer(reading: Reading, window_ms: int, value: int | float | None, layer: Layer | None = None) -> Answer:

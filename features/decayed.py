@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from features.cells import parse_window
+from features.checks import check_bound, check_field, check_types
 from features.definitions import (
     Add,
     Answer,
@@ -24,17 +25,16 @@ from features.definitions import (
     Read,
     Scored,
     TextField,
-    check_bound,
-    check_field,
-    check_types,
 )
 from features.reading import Reading
 from schemas.events import Event
 
 MAX_KEYS: Final = 200
 MAX_TOP: Final = 50
+MAX_WEIGHT: Final = 1e9  # times the largest value, far below what doubles hold
 LEAST_SCORE: Final = 0.001  # a thousandth of one view: below it a key is not listed
 _STEP: Final = 4  # half-lives after which the reference moves; far from the 1 023 at which doubles overflow
+_FARTHEST_AHEAD: Final = 512  # half-lives from the read to the reference: a clock wrong by years must not overflow
 _GONE: Final = 2.0**-20  # at the reference: a thousandth of what would be listed, a millionth of one view
 _LONG_AGO: Final = -80.0  # half-lives before the reference: nothing that could ever be listed
 _half_life_ms = functools.cache(parse_window)
@@ -83,8 +83,10 @@ class Decayed(PartMeasure[DecayedPart]):
             check_field(self.name, self.value, numbers=True)
         check_bound(self.name, "keys", self.keys, MAX_KEYS)
         for event_type, weight in self.weights.items():
-            if not (math.isfinite(weight) and weight > 0):
-                raise CatalogueError(f"measure {self.name!r}: weight {weight} of {event_type} must be above 0")
+            if not 0 < weight <= MAX_WEIGHT:
+                raise CatalogueError(
+                    f"measure {self.name!r}: weight {weight} of {event_type} must be above 0 and at most {MAX_WEIGHT:g}"
+                )
         try:
             parse_window(self.half_life)
         except ValueError as error:
@@ -173,7 +175,7 @@ class Decayed(PartMeasure[DecayedPart]):
 
     def _keep(self, part: DecayedPart, count: int) -> None:
         kept = dict(heapq.nlargest(count, part.scores.items(), key=lambda item: (item[1], item[0])))
-        part.dropped += math.fsum(score for key, score in part.scores.items() if key not in kept)
+        part.dropped += math.fsum(abs(score) for key, score in part.scores.items() if key not in kept)
         part.scores = {key: score for key, score in part.scores.items() if key in kept}
 
 
@@ -230,8 +232,8 @@ def _part(reading: Reading, index: int) -> DecayedPart | None:
 
 
 def _factor(part: DecayedPart, now_ms: int, half_life_ms: int) -> float:
-    """From the reference to the moment of the read; a clock that is wrong by years must not overflow."""
-    return math.exp2(min(_STEP, (part.reference_ms - now_ms) / half_life_ms))
+    """From the reference to the moment of the read."""
+    return math.exp2(min(_FARTHEST_AHEAD, (part.reference_ms - now_ms) / half_life_ms))
 
 
 _MIXED = Answer(None, reason="scores hold events from after that moment, which cannot be told apart")

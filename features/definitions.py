@@ -8,15 +8,14 @@ from __future__ import annotations
 import json
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypedDict, TypeVar, get_args
+from typing import ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypedDict, TypeVar
 
 import msgspec
 
-from features.cells import parse_window
 from features.reading import Reading
-from schemas.events import EVENT_TYPES, Event
+from schemas.events import Event
 
 ANY: Final = "any"
 """As a filter: events of every type. An undo is no event of its own, it takes one away."""
@@ -151,7 +150,7 @@ Read = Callable[[Reading], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A feature definition with its references resolved. `layer_ms` forces a layer of that hop."""
+    """A feature definition with its references resolved. `hop_ms` forces a layer of that hop."""
 
     kind: FeatureKind
     read: Read
@@ -197,46 +196,6 @@ def described(definition: object) -> dict[str, object]:
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return list(value)
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def types_of(of: str | Sequence[str]) -> tuple[str, ...]:
-    """One type, or several, as a tuple."""
-    return (of,) if isinstance(of, str) else tuple(of)
-
-
-def check_types(name: str, types: Collection[str], *, any_allowed: bool = True) -> None:
-    """Raises CatalogueError for a type that events cannot have."""
-    if not types:
-        raise CatalogueError(f"measure {name!r} filters no event type; known: {', '.join(EVENT_TYPES)}")
-    for each in types:
-        if each not in EVENT_TYPES and not (any_allowed and each == ANY):
-            known = ", ".join(EVENT_TYPES)
-            raise CatalogueError(f"measure {name!r} filters unknown event type {each!r}; known: {known}")
-
-
-def check_field(name: str, field: str, *, numbers: bool = False) -> None:
-    """Raises CatalogueError for a field that events do not have."""
-    known = get_args(NumberField) if numbers else get_args(TextField)
-    if field not in known:
-        what = "sums" if numbers else "keeps"
-        raise CatalogueError(f"measure {name!r} {what} unknown field {field!r}; known: {', '.join(known)}")
-
-
-def check_bound(name: str, what: str, value: int, most: int) -> None:
-    """Raises CatalogueError for a size outside of 1 to `most`."""
-    if not 1 <= value <= most:
-        raise CatalogueError(f"{name!r}: {what} is {value}; use 1 to {most}")
-
-
-def window_of(feature: str, text: str, *, longest_ms: int | None = None) -> int:
-    """Milliseconds of a feature's window. Raises CatalogueError."""
-    try:
-        window_ms = parse_window(text)
-    except ValueError as error:
-        raise CatalogueError(f"feature {feature!r}: {error}") from error
-    if longest_ms is not None and window_ms > longest_ms:
-        raise CatalogueError(
-            f"feature {feature!r}: window {text!r} is longer than its layer; use at most {longest_ms // 86_400_000}d"
-        )
-    return window_ms
+    if isinstance(value, Mapping):  # weights: 1 and 1.0 are the same
+        return {key: float(weight) for key, weight in value.items()}
+    return value

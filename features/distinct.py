@@ -13,6 +13,7 @@ import xxhash
 
 from features import sliding_hll
 from features.cells import HOURS
+from features.checks import check_field, check_types, types_of, window_of
 from features.counting import past_answer
 from features.definitions import (
     Add,
@@ -24,10 +25,6 @@ from features.definitions import (
     PartMeasure,
     Read,
     TextField,
-    check_field,
-    check_types,
-    types_of,
-    window_of,
 )
 from features.reading import Reading
 from features.sliding_hll import Registers
@@ -40,7 +37,9 @@ _hash_of = xxhash.xxh3_64_intdigest
 
 
 class DistinctPart(msgspec.Struct, array_like=True, gc=False):
-    """`hours`: hour of event time -> hash of value -> times seen. `newest` is the latest hour of the sketch."""
+    """`hours`: hour of event time -> hash of value -> times seen. The sketch holds all values; up to its hour `newest`
+    it alone does, and later hours are exact beside it.
+    """
 
     hours: dict[int, dict[int, int]]
     places: int = 0
@@ -72,8 +71,8 @@ class Distinct(PartMeasure[DistinctPart]):
 
     zero: nothing. add: one more in (hour, value). undo: one less there. merge: place by place. read: the values of the
     window's hours. Beyond 1 024 places each value keeps only its newest hour, which changes no read up to now; if even
-    then there are more than 256 values they go into a sliding HyperLogLog, until the window is past them.
-    Order never matters while it is exact.
+    then there are more than 256 values they go into a sliding HyperLogLog. It counts on beside the exact hours that
+    follow, so that a window past the latest hour of those values is exact again. Order never matters while it is exact.
     """
 
     name: str
@@ -110,11 +109,12 @@ class Distinct(PartMeasure[DistinctPart]):
                 return
             hashed = _hash_of(value.encode()) & _HASH_MASK
             if part.sketch is not None:
-                if part.newest >= oldest:
+                if part.newest < oldest:
+                    _forget_sketch(part)
+                else:
                     sliding_hll.add(part.sketch, hashed, hour)
-                    part.newest = max(part.newest, hour)
-                    return
-                _forget(part)
+                    if hour <= part.newest:
+                        return
             values = part.hours.get(hour)
             if values is None:
                 part.hours[hour] = {hashed: 1}
@@ -136,7 +136,7 @@ class Distinct(PartMeasure[DistinctPart]):
         """See PartMeasure. A sketch cannot take back; its answers are estimates anyway."""
         value: str | None = getattr(event, self.field)
         hour = event.event_time // HOURS.hop_ms
-        if value is None or part.sketch is not None:
+        if value is None or (part.sketch is not None and hour <= part.newest):
             return
         hashed = _hash_of(value.encode()) & _HASH_MASK
         values = part.hours.get(hour, {})
@@ -163,11 +163,11 @@ class Distinct(PartMeasure[DistinctPart]):
         merged.thinned = left.thinned or right.thinned
         merged.doubt = max(left.doubt, right.doubt)
         if left.sketch is not None or right.sketch is not None:
-            sketch = sliding_hll.merge(left.sketch or {}, right.sketch or {})
-            _to_sketch(merged)
-            merged.sketch = sliding_hll.merge(sketch, merged.sketch or {})
-            merged.newest = max(merged.newest, left.newest, right.newest)
-        elif merged.places > MAX_PLACES:
+            merged.sketch = sliding_hll.merge(_sketch_of_all(left), _sketch_of_all(right))
+            merged.newest = max(left.newest, right.newest)
+            for hour in [hour for hour in merged.hours if hour <= merged.newest]:
+                merged.places -= len(merged.hours.pop(hour))
+        if merged.places > MAX_PLACES:
             self.shrink(merged)
         return merged
 
@@ -178,7 +178,7 @@ class Distinct(PartMeasure[DistinctPart]):
             part.places -= len(part.hours.pop(hour))
         if part.sketch is not None:
             if part.newest < oldest:
-                _forget(part)
+                _forget_sketch(part)
             else:
                 sliding_hll.prune(part.sketch, oldest)
 
@@ -210,13 +210,12 @@ class Distinct(PartMeasure[DistinctPart]):
 
     def shrink(self, part: DistinctPart) -> bool:
         """See PartMeasure: a sketch instead of exact places, then the older half of the sketch's hours."""
-        if part.sketch is not None:
-            return _halve(part.sketch)
         if part.places <= EXACT_VALUES:
-            return False
+            return part.sketch is not None and _halve(part.sketch)
         _thin(part)
         if part.places > EXACT_VALUES:
-            _to_sketch(part)
+            part.sketch, part.newest = _sketch_of_all(part), max(part.hours)
+            part.hours, part.places, part.thinned, part.doubt = {}, 0, False, 0
         return True
 
 
@@ -243,7 +242,7 @@ def _read(index: int, window_ms: int) -> Read:
         part = reading.state.parts[index]
         assert isinstance(part, DistinctPart)
         oldest = reading.oldest(window_ms, HOURS)
-        if part.sketch is not None:
+        if part.sketch is not None and oldest <= part.newest:
             if reading.looks_back:
                 return Answer(None, reason="a sketch of distinct values cannot be read at an earlier moment")
             number = round(sliding_hll.estimate(part.sketch, oldest))
@@ -262,8 +261,7 @@ def _read(index: int, window_ms: int) -> Read:
     return read
 
 
-def _forget(part: DistinctPart) -> None:
-    part.hours, part.places, part.thinned, part.doubt = {}, 0, False, 0
+def _forget_sketch(part: DistinctPart) -> None:
     part.sketch, part.newest = None, 0
 
 
@@ -287,11 +285,12 @@ def _thin(part: DistinctPart) -> None:
     part.thinned = True
 
 
-def _to_sketch(part: DistinctPart) -> None:
+def _sketch_of_all(part: DistinctPart) -> Registers:
+    """The part's sketch, or a new one of its exact values; shares nothing with the part."""
+    if part.sketch is not None:
+        return sliding_hll.merge(part.sketch, {})
     sketch: Registers = {}
     for hour, values in part.hours.items():
         for hashed in values:
             sliding_hll.add(sketch, hashed, hour)
-    newest = max(part.hours, default=0)
-    _forget(part)
-    part.sketch, part.newest = sketch, newest
+    return sketch

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from features.cells import LAYERS, layer_of
+from features.checks import check_field, check_types, types_of, window_of
 from features.counting import MICRO, past_answer
 from features.definitions import (
     Add,
@@ -18,10 +19,6 @@ from features.definitions import (
     NumberField,
     PartMeasure,
     Read,
-    check_field,
-    check_types,
-    types_of,
-    window_of,
 )
 from features.reading import Reading
 from schemas.events import Event
@@ -77,7 +74,7 @@ class Extreme(PartMeasure[ExtremePart]):
             for layer in LAYERS:
                 index = event.event_time // layer.hop_ms
                 if index >= layer.oldest_cell(append_ms):
-                    self._keep(part.layers[layer.slot], index, amount)
+                    self._keep(part.layers[layer.number], index, amount)
 
         return add
 
@@ -86,7 +83,7 @@ class Extreme(PartMeasure[ExtremePart]):
         number: float | None = getattr(event, self.value)
         if number is not None:
             amount = round(number * MICRO)
-            if any(part.layers[each.slot].get(event.event_time // each.hop_ms) == amount for each in LAYERS):
+            if any(part.layers[each.number].get(event.event_time // each.hop_ms) == amount for each in LAYERS):
                 part.doubt_ms = max(part.doubt_ms, event.event_time)
 
     def merge(self, left: ExtremePart, right: ExtremePart) -> ExtremePart:
@@ -101,7 +98,7 @@ class Extreme(PartMeasure[ExtremePart]):
         """See PartMeasure."""
         for layer in LAYERS:
             oldest = layer.oldest_cell(append_ms)
-            cells = part.layers[layer.slot]
+            cells = part.layers[layer.number]
             for index in [index for index in cells if index < oldest]:
                 del cells[index]
 
@@ -146,7 +143,7 @@ def _read(index: int, which: Literal["min", "max"], window_ms: int) -> Read:
         part = reading.state.parts[index]
         assert isinstance(part, ExtremePart)
         oldest, newest = reading.oldest(window_ms, layer), reading.newest(layer)
-        amounts = [amount for cell, amount in part.layers[layer.slot].items() if oldest <= cell <= newest]
+        amounts = [amount for cell, amount in part.layers[layer.number].items() if oldest <= cell <= newest]
         value = choose(amounts) / MICRO if amounts else None
         if part.doubt_ms and part.doubt_ms // layer.hop_ms >= oldest:
             return Answer(

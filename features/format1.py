@@ -11,11 +11,11 @@ from features.catalogue import Catalogue
 from features.counting import MICRO, Count, Sum
 from features.definitions import fingerprint
 from features.duplicates import UNKNOWN_CODE, DuplicateWindow
-from features.limits import measured_bytes
+from features.limits import packed_bytes_at_most
 from features.moments import Moments, MomentsPart
 from features.packed import UnreadableState, adopt_cells, adopt_since
 from features.recents import LastDistinct, RecentsPart
-from features.state import UserState
+from features.state import ALWAYS, UserState
 from schemas.receipts import Position
 
 _LAYOUT: Final = 0xF5949081  # the only catalogue that format 1 was ever written with
@@ -60,6 +60,8 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
         for layer in packed.cells
     )
     stored = [fingerprint(measure) for measure in _CELLS]
+    stored_all = [*stored, fingerprint(_SEQUENCE), fingerprint(_SEEN)]
+    next_offset = 0 if packed.position is None else packed.position[2] + 1
     state = UserState(
         position=None if packed.position is None else Position(*packed.position),
         version=packed.version,
@@ -70,9 +72,8 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
         duplicate_events=packed.duplicate_events,
         cells=adopt_cells(cells, stored, catalogue),
         parts=catalogue.zero_parts(),
-        counts_from_ms=adopt_since(
-            [*stored, fingerprint(_SEQUENCE), fingerprint(_SEEN)], [0] * 6, catalogue, packed.append_ms
-        ),
+        counts_from_ms=adopt_since(stored_all, [0] * 6, catalogue, packed.append_ms),
+        counts_from_offsets=adopt_since(stored_all, [ALWAYS] * 6, catalogue, next_offset),
         duplicates=_ids(packed),
     )
     for place, measure in enumerate(catalogue.part_measures):
@@ -80,7 +81,7 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
             state.parts[place] = RecentsPart(packed.sequences[0], displaced_ms=packed.last_event_ms or 0)
         elif measure == _SEEN and packed.first_event_ms is not None and packed.last_event_ms is not None:
             state.parts[place] = MomentsPart(_MANY, packed.first_event_ms, packed.last_event_ms)
-    state.size_bound = measured_bytes(state)
+    state.size_bound = packed_bytes_at_most(state)
     return state
 
 

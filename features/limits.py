@@ -2,10 +2,10 @@
 
 Policy, first to last: cells and places that no read can need; the precision of distinct counts; the lower half of the
 keys of decayed sums; the older half of each sequence; the older half of minima and maxima; and last, which no sensible
-catalogue gets to, the older half of the fullest layer of cells, whose features then say since when they count. Each
-step is repeated while it helps. Sessions, moments and the ids of the duplicate guard are bounded by themselves and
-never dropped for room. It happens in the fold, at a place that depends on the log alone, so a replay drops the same;
-what was dropped shows in the answers as `approximate`.
+catalogue gets to, the older half of the fullest layer of cells and then all that the largest other measure keeps, whose
+features then say since when they count. Each step is repeated while it helps. The ids of the duplicate guard are
+bounded by themselves and never dropped for room. It happens in the fold, at a place that depends on the log alone, so a
+replay drops the same; what was dropped shows in the answers as `approximate` or `countsFrom`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ MAX_PACKED_BYTES: Final = 64 * 1024
 ROOM_BYTES: Final = 60 * 1024  # beyond it the fold makes room
 KEPT_BYTES: Final = 52 * 1024  # down to here, so that it does not do so at every event
 ID_BYTES: Final = 19
-_HEADER_BYTES: Final = 1024
+_HEADER_BYTES: Final = 2048
 
 _encoder = msgspec.msgpack.Encoder()
 
 
-def measured_bytes(state: UserState) -> int:
+def packed_bytes_at_most(state: UserState) -> int:
     """What the state packs to, a little too much rather than too little."""
     kept = len(_encoder.encode([state.cells, state.parts]))
     return kept + ID_BYTES * len(state.duplicates.ids) + _HEADER_BYTES
@@ -50,10 +50,10 @@ def prune(state: UserState, catalogue: Catalogue) -> None:
 def make_room(state: UserState, catalogue: Catalogue, kept_bytes: int = KEPT_BYTES) -> None:
     """Measure the state, give up what the policy says until it fits, and start counting from there."""
     prune(state, catalogue)
-    size = measured_bytes(state)
+    size = packed_bytes_at_most(state)
     for step in _steps(state, catalogue):
         while size > kept_bytes and step():
-            size = measured_bytes(state)
+            size = packed_bytes_at_most(state)
     state.size_bound = size
 
 
@@ -69,7 +69,10 @@ def _steps(state: UserState, catalogue: Catalogue) -> list[Callable[[], bool]]:
     def drop_cells() -> bool:
         return _drop_cells(state, len(catalogue.cell_measures))
 
-    return [shrink(Distinct), shrink(Decayed), shrink(Last, LastDistinct), shrink(Extreme), drop_cells]
+    def start_over() -> bool:
+        return _start_over_largest(state, catalogue)
+
+    return [shrink(Distinct), shrink(Decayed), shrink(Last, LastDistinct), shrink(Extreme), drop_cells, start_over]
 
 
 def _drop_cells(state: UserState, cell_measures: int) -> bool:
@@ -82,3 +85,18 @@ def _drop_cells(state: UserState, cell_measures: int) -> bool:
         since_ms = (gone[-1] + 1) * layer.hop_ms
         state.counts_from_ms[:cell_measures] = [max(each, since_ms) for each in state.counts_from_ms[:cell_measures]]
     return bool(gone)
+
+
+def _start_over_largest(state: UserState, catalogue: Catalogue) -> bool:
+    """Let the part that takes most room count from the next record on, as if its measure were new."""
+    if not state.parts:
+        return False
+    place = max(range(len(state.parts)), key=lambda each: len(_encoder.encode(state.parts[each])))
+    zero = catalogue.part_measures[place].zero()
+    if state.parts[place] == zero:
+        return False
+    state.parts[place] = zero
+    measure = len(catalogue.cell_measures) + place
+    state.counts_from_ms[measure] = state.append_ms
+    state.counts_from_offsets[measure] = 0 if state.position is None else state.position.offset + 1
+    return True

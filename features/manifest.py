@@ -18,7 +18,7 @@ Definitions = Mapping[str, Mapping[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class DefinitionChange:
     """One difference between two catalogues. `details` has a line for each field that differs."""
 
     what: Literal["measure", "feature"]
@@ -37,7 +37,7 @@ def catalogue_manifest(catalogue: Catalogue) -> dict[str, object]:
     return {"format": MANIFEST_FORMAT, **describe(catalogue)}
 
 
-def compare(old: Mapping[str, object], new: Mapping[str, object]) -> list[Change]:
+def compare(old: Mapping[str, object], new: Mapping[str, object]) -> list[DefinitionChange]:
     """What changed from manifest `old` to `new`, measures first.
 
     Raises CatalogueError with the diff where a definition changed and its version was not raised.
@@ -53,16 +53,18 @@ def compare(old: Mapping[str, object], new: Mapping[str, object]) -> list[Change
 _REFUSED: Final = "raise its version, or give the new definition a name of its own"
 
 
-def _compare(what: Literal["measure", "feature"], old: Mapping[str, object], new: Mapping[str, object]) -> list[Change]:
+def _compare(
+    what: Literal["measure", "feature"], old: Mapping[str, object], new: Mapping[str, object]
+) -> list[DefinitionChange]:
     before, after = cast(Definitions, old[what + "s"]), cast(Definitions, new[what + "s"])
-    changes: list[Change] = []
+    changes: list[DefinitionChange] = []
     for name in [*before, *(name for name in after if name not in before)]:
         if name not in after:
             effect = "what it kept is dropped" if what == "measure" else "readers no longer get it"
-            changes.append(Change(what, "removed", name, (), effect))
+            changes.append(DefinitionChange(what, "removed", name, (), effect))
         elif name not in before:
             effect = "starts empty" if what == "measure" else "works at once over measures that are kept already"
-            changes.append(Change(what, "added", name, (), effect))
+            changes.append(DefinitionChange(what, "added", name, (), effect))
         elif before[name] != after[name]:
             changes.append(_changed(what, name, before[name], after[name]))
     return changes
@@ -70,7 +72,7 @@ def _compare(what: Literal["measure", "feature"], old: Mapping[str, object], new
 
 def _changed(
     what: Literal["measure", "feature"], name: str, before: Mapping[str, object], after: Mapping[str, object]
-) -> Change:
+) -> DefinitionChange:
     details = tuple(
         f"{key}: {before.get(key)!r} -> {after.get(key)!r}"
         for key in sorted(before.keys() | after.keys())
@@ -83,8 +85,10 @@ def _changed(
     )
     lowered = _number(after, "version") < _number(before, "version")
     if not raised or lowered:
-        return Change(what, "changed", name, details, _REFUSED)
-    return Change(what, "changed", name, details, "starts empty" if what == "measure" else "answers by the new version")
+        return DefinitionChange(what, "changed", name, details, _REFUSED)
+    return DefinitionChange(
+        what, "changed", name, details, "starts empty" if what == "measure" else "answers by the new version"
+    )
 
 
 def _number(definition: Mapping[str, object], key: str) -> int:

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from features.checks import check_field, check_types, types_of
 from features.definitions import (
     ANY,
     Add,
@@ -18,9 +19,6 @@ from features.definitions import (
     PartMeasure,
     Read,
     TextField,
-    check_field,
-    check_types,
-    types_of,
 )
 from features.reading import Reading
 from schemas.events import Event

@@ -34,7 +34,7 @@ def rebased(layers: Sequence[Cells], append_ms: int, sign: int) -> tuple[Cells, 
     return tuple(moved)
 
 
-def adopt_since(stored: Sequence[int], since_ms: Sequence[int], catalogue: Catalogue, append_ms: int) -> list[int]:
-    """Since when each measure of `catalogue` counts: a new one since the last record of the stored state."""
-    known = dict(zip(stored, since_ms, strict=True))
-    return [known.get(each, append_ms) for each in catalogue.fingerprints]
+def adopt_since(stored: Sequence[int], since: Sequence[int], catalogue: Catalogue, new: int) -> list[int]:
+    """Since when, or from which offset on, each measure of `catalogue` counts; `new` for what was not stored."""
+    known = dict(zip(stored, since, strict=True))
+    return [known.get(each, new) for each in catalogue.fingerprints]

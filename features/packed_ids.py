@@ -14,7 +14,7 @@ import msgspec
 
 from features.cells import DAY_MS
 from features.definitions import Base
-from features.duplicates import FORGOTTEN_OFFSET, Admitted, DuplicateWindow
+from features.duplicates import FORGOTTEN_OFFSET, AdmittedFields, DuplicateWindow
 
 _MOST: Final = 2**32 - 1  # as an offset: one of an earlier topic
 _HOUR_MS: Final = 3_600_000
@@ -109,7 +109,7 @@ def unpack_ids(packed: PackedIds, base: Base) -> DuplicateWindow:
         origin_offset, origin_ms, sign = base.offset, packed.last_ms, -1
     else:
         origin_offset, origin_ms, sign = packed.first_offset, packed.first_ms, 1
-    ids: dict[int, Admitted] = {
+    ids: dict[int, AdmittedFields] = {
         key: (FORGOTTEN_OFFSET if far == _MOST else origin_offset + sign * far, origin_ms + sign * ms, code, check)
         for key, far, ms, code, check in zip(
             array("Q", packed.keys),

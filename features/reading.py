@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.cells import Layer, layer_of
+from features.cells import LARGEST_TOTAL, Layer, layer_of
 from features.state import UserState
 
 _NEVER_MS = 1 << 62
@@ -40,7 +40,7 @@ class Reading:
     def cells(self, window_ms: int, layer: Layer) -> list[tuple[int, list[int]]]:
         """The cells of the window, oldest first."""
         oldest, newest = self.oldest(window_ms, layer), self.newest(layer)
-        return sorted(item for item in self.state.cells[layer.slot].items() if oldest <= item[0] <= newest)
+        return sorted(item for item in self.state.cells[layer.number].items() if oldest <= item[0] <= newest)
 
     def totals(self, window_ms: int) -> list[int]:
         """The sum of the window's cells, measure by measure; empty where the window has no cell."""
@@ -48,7 +48,7 @@ class Reading:
         if known is None:
             layer = layer_of(window_ms)
             oldest = (self.now_ms - window_ms) // layer.hop_ms
-            cells = self.state.cells[layer.slot]
+            cells = self.state.cells[layer.number]
             if self.looks_back:
                 newest = self.now_ms // layer.hop_ms
                 vectors = [cell for index, cell in cells.items() if oldest <= index <= newest]
@@ -56,6 +56,12 @@ class Reading:
                 vectors = [cell for index, cell in cells.items() if index >= oldest]
             known = self._vectors[window_ms] = [sum(column) for column in zip(*vectors, strict=True)]
         return known
+
+    def stopped(self, slot: int, window_ms: int) -> bool:
+        """Whether a sum of the window stopped at what a cell can hold."""
+        if not self.state.sums_stopped:
+            return False
+        return any(abs(cell[slot]) >= LARGEST_TOTAL for _, cell in self.cells(window_ms, layer_of(window_ms)))
 
     def cuts_a_cell(self, hop_ms: int) -> bool:
         """Whether the moment lies inside a cell, so that it counts events from after the moment."""

@@ -9,6 +9,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from features.checks import check_bound, check_field, check_types, types_of
 from features.definitions import (
     Add,
     Answer,
@@ -19,10 +20,6 @@ from features.definitions import (
     PartMeasure,
     Read,
     TextField,
-    check_bound,
-    check_field,
-    check_types,
-    types_of,
 )
 from features.reading import Reading
 from schemas.events import Event

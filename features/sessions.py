@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from features.cells import HOURS, parse_window
+from features.checks import check_types, types_of, window_of
 from features.counting import past_answer
 from features.definitions import (
     ANY,
@@ -22,9 +23,6 @@ from features.definitions import (
     Part,
     PartMeasure,
     Read,
-    check_types,
-    types_of,
-    window_of,
 )
 from features.reading import Reading
 from schemas.events import Event

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from features.cells import LAYERS, Cells
-from features.duplicates import DuplicateWindow
+from features.duplicates import FORGOTTEN_OFFSET, DuplicateWindow
 from schemas.receipts import Position
+
+ALWAYS: Final = FORGOTTEN_OFFSET  # what was counted before the topic was made anew counts as well
 
 
 @dataclass(slots=True)
@@ -19,7 +21,9 @@ class UserState:
     `version` is in microseconds and rises with every record; `append_ms` is the largest LogAppendTime folded.
     `first_event_ms` and `last_event_ms` span the user's timeline, undos included. `parts` holds what each measure
     outside of cells keeps; `counts_from_ms` says, for the cell measures and then the parts, since which moment of the
-    log a measure counts: 0 for always. `size_bound` is at least the bytes that it would pack to.
+    log a measure counts, 0 for always, and `counts_from_offsets` from which offset on, ALWAYS for always.
+    `sums_stopped`: whether the sum of a cell ever stopped at what fits. `size_bound` is at least the bytes that it
+    would pack to.
     """
 
     position: Position | None = None
@@ -30,18 +34,26 @@ class UserState:
     late_events: int = 0
     duplicate_events: int = 0
     undone_events: int = 0
+    sums_stopped: bool = False
     size_bound: int = 0
     cells: tuple[Cells, ...] = field(default_factory=lambda: tuple({} for _ in LAYERS))
     parts: list[msgspec.Struct] = field(default_factory=list)
     counts_from_ms: list[int] = field(default_factory=list)
+    counts_from_offsets: list[int] = field(default_factory=list)
     duplicates: DuplicateWindow = field(default_factory=DuplicateWindow)
+
+    def start_epoch(self) -> None:
+        """The topic was made anew: its offsets begin at 0, and what was counted before lies below all of them."""
+        self.duplicates.start_epoch()
+        self.counts_from_offsets = [min(offset, 0) for offset in self.counts_from_offsets]
 
     def cover(self, time_ms: int) -> None:
         """Widen the span from first to last event to a record of the timeline."""
-        if self.first_event_ms is None or time_ms < self.first_event_ms:
-            self.first_event_ms = time_ms
-        if self.last_event_ms is None or time_ms > self.last_event_ms:
+        first_ms, last_ms = self.first_event_ms, self.last_event_ms
+        if last_ms is None or time_ms > last_ms:
             self.last_event_ms = time_ms
+        if first_ms is None or time_ms < first_ms:
+            self.first_event_ms = time_ms
 
 
 class Zeros(Protocol):
@@ -57,4 +69,7 @@ class Zeros(Protocol):
 
 def new_state(catalogue: Zeros) -> UserState:
     """The state of a user of whom nothing is known."""
-    return UserState(parts=catalogue.zero_parts(), counts_from_ms=[0] * catalogue.measure_count)
+    measures = catalogue.measure_count
+    return UserState(
+        parts=catalogue.zero_parts(), counts_from_ms=[0] * measures, counts_from_offsets=[ALWAYS] * measures
+    )

@@ -50,16 +50,17 @@ class _Batch:
     changed: dict[str, UserState] = field(default_factory=dict)
     replayed: dict[str, UserState] = field(default_factory=dict)
     events: list[TimelineRow] = field(default_factory=list)
+    rows: list[StateRow] = field(default_factory=list)
     refused: list[DeadLetter] = field(default_factory=list)
     outcomes: Counter[Outcome] = field(default_factory=Counter)
 
 
 class _FoldFailed(Exception):
-    """Folding this record raised an error, which is the cause; its user's state is a ruin now."""
+    """Folding these records, or packing what they made of their user, raised errors; the states are ruins now."""
 
-    def __init__(self, record: Record) -> None:
-        super().__init__(record)
-        self.record = record
+    def __init__(self, errors: list[tuple[Record, Exception]]) -> None:
+        super().__init__(errors)
+        self.errors = errors
 
 
 class PartitionFold:
@@ -83,7 +84,9 @@ class PartitionFold:
                 letters = [*poison, *misplaced, *batch.refused]
                 await self._pipeline.dead_letters.send(letters, good_records=len(records) - len(letters))
                 await self._write(batch)
-                publish = self._pipeline.announcer.prepare([*(batch.replayed | batch.changed).items()])
+                publish, unannounced = self._prepare(batch, readable)
+                # They were counted among the good records.
+                await self._pipeline.dead_letters.send(unannounced, good_records=-len(unannounced))
         self._pipeline.cache_room.evict()
         return publish
 
@@ -100,17 +103,21 @@ class PartitionFold:
         return [each for each in readable if each.event.user_id not in foreign] if foreign else readable, misplaced
 
     async def _fold_all(self, readable: list[Readable]) -> _Batch:
-        """Fold a batch; a record whose fold raises is left out, and the others are folded again without it."""
+        """Fold and pack a batch; what fails is left out, and the others are folded again without it.
+
+        That is a record whose fold raises, and all records of a user whose state then does not pack.
+        """
         failed: list[DeadLetter] = []
         while True:
             user_ids = dict.fromkeys(each.event.user_id for each in readable)
             await self._load(user_ids)
             try:
                 batch = self._fold(readable)
+                self._pack(batch, readable)
             except _FoldFailed as error:
-                log.error("folding a record failed", offset=error.record.offset, exc_info=error.__cause__)
-                failed.append(DeadLetter(error.record, "FOLD_FAILED", repr(error.__cause__), stage="fold"))
-                readable = [each for each in readable if each.record is not error.record]
+                failed += [_failed_letter("folding", record, cause) for record, cause in error.errors]
+                broken = {record.offset for record, _ in error.errors}
+                readable = [each for each in readable if each.record.offset not in broken]
                 self._states.forget(user_ids)
             else:
                 batch.refused += failed
@@ -147,7 +154,7 @@ class PartitionFold:
             try:
                 outcome = self._pipeline.folder.fold(state, event, position, record.timestamp)
             except Exception as error:
-                raise _FoldFailed(record) from error
+                raise _FoldFailed([(record, error)]) from error
             batch.outcomes[outcome] += 1
             effect = _EFFECTS[outcome]
             (batch.changed if effect.changes_state else batch.replayed)[event.user_id] = state
@@ -157,13 +164,42 @@ class PartitionFold:
                 batch.events.append(_timeline_row(record, event))
         return batch
 
+    def _pack(self, batch: _Batch, readable: Sequence[Readable]) -> None:
+        """Pack every changed state."""
+        errors: dict[str, Exception] = {}
+        for user_id, state in batch.changed.items():
+            try:
+                batch.rows.append(self._row(user_id, state))
+            except Exception as error:
+                errors[user_id] = error
+        if errors:
+            raise _FoldFailed([(record, errors[e.user_id]) for record, e in readable if e.user_id in errors])
+
+    def _prepare(self, batch: _Batch, readable: Sequence[Readable]) -> tuple[Finish, list[DeadLetter]]:
+        """Derive and encode the features; the records of a user whose features raise go to the dead letters.
+
+        Their rows are durable by then: such a letter asks for a repair, and replaying it publishes the features.
+        """
+        prepare, touched = self._pipeline.announcer.prepare, batch.replayed | batch.changed
+        try:
+            return prepare([*touched.items()]), []
+        except Exception:
+            errors: dict[str, Exception] = {}
+            for user_id, state in touched.items():
+                try:
+                    prepare([(user_id, state)])
+                except Exception as error:
+                    errors[user_id] = error
+            good = [(user_id, state) for user_id, state in touched.items() if user_id not in errors]
+            failed = [(record, errors[event.user_id]) for record, event in readable if event.user_id in errors]
+            return prepare(good), [_failed_letter("deriving features", record, cause) for record, cause in failed]
+
     async def _write(self, batch: _Batch) -> None:
         """Write all rows of the batch; the same rows again for as long as the store does not confirm them."""
-        states = [self._row(user_id, state) for user_id, state in batch.changed.items()]
         retries = _Retries("write rows")
         while True:
             try:
-                return await self._pipeline.store.write(states, batch.events)
+                return await self._pipeline.store.write(batch.rows, batch.events)
             except StoreUnavailable as error:
                 await retries.wait(error)
 
@@ -215,6 +251,11 @@ _EFFECTS: Final[dict[Outcome, _Effect]] = {
     Outcome.REPLAYED_ORIGINAL: _Effect("replayed", changes_state=False, in_timeline=True),
     Outcome.REPLAYED: _Effect("replayed", changes_state=False),
 }
+
+
+def _failed_letter(what: str, record: Record, cause: Exception) -> DeadLetter:
+    log.error(f"{what} failed", offset=record.offset, exc_info=cause)
+    return DeadLetter(record, "FOLD_FAILED", f"{what}: {cause!r}", stage="fold")
 
 
 def _timeline_row(record: Record, event: Event) -> TimelineRow:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,10 @@ VIEWS = Count("views", of="view_item")
 ITEMS = Decayed("items", weights={"view_item": 1}, half_life="1h", by="item_id")
 ALL = Decayed("all", weights={"view_item": 1}, half_life="1h")
 DISTINCT = Distinct("distinct", of="view_item", field="item_id")
+
+
+def ratio(prior: Any) -> Ratio:
+    return Ratio("r", "views", "views", window="1h", doc="", prior=prior)
 
 
 def test_features_keep_the_order_of_their_definitions() -> None:
@@ -88,6 +95,23 @@ def test_features_keep_the_order_of_their_definitions() -> None:
         ([VIEWS], [VIEWS], "is not a feature; measures go into `measures`"),
         ([VIEWS], [Windowed("no spaces", "views", "1h", doc="")], "'no spaces' .*letters, digits"),
         ([VIEWS], [Windowed("x", "views", "1h", doc="", version=0)], "'x' has version 0; use 1 or more"),
+        ([VIEWS], [Windowed("x", "views", "1h", doc="", version=1.5)], "'x' has version 1.5; use 1 or more"),  # type: ignore[arg-type]
+        ([VIEWS], [Windowed("x", "views", 3600, doc="")], "'x': window 3600 is not a duration; write for ex"),  # type: ignore[arg-type]
+        ([VIEWS], [Windowed("x", "views", "1h", doc=5)], "'x': doc is 5; use a text"),  # type: ignore[arg-type]
+        ([VIEWS], [Windowed("x", 5, "1h", doc="")], "feature 'x' has an argument of a wrong type"),  # type: ignore[arg-type]
+        ([Count(5, of="share")], [], "5 is no name"),  # type: ignore[arg-type]
+        ([Count("c", of=5)], [], "measure 'c' has an argument of a wrong type .*int"),  # type: ignore[arg-type]
+        ([Sessions("s", gap=30)], [], "'s': gap: window 30 is not a duration"),  # type: ignore[arg-type]
+        ([Decayed("d", weights={"search": "1"}, half_life="1h")], [], "measure 'd' has an argument of a wrong"),  # type: ignore[dict-item]
+        ([Decayed("d", weights={"search": 1e10}, half_life="1h")], [], "'d': weight 1.*of search .* at most 1e"),
+        ([Decayed("d", weights={"search": math.nan}, half_life="1h")], [], "'d': weight nan of search must be"),
+        ([Decayed("d", weights={"search": 1}, half_life="1h", keys=20.0)], [], "'d': keys is 20.0; .*a whole number"),  # type: ignore[arg-type]
+        ([ITEMS], [Top("t", "items", k=2.0, doc="")], "'t': k is 2.0; use 1 to 50, a whole number"),  # type: ignore[arg-type]
+        ([ITEMS], [Top("t", "items", k="2", doc="")], "'t': k is '2'; use 1 to 50, a whole number"),  # type: ignore[arg-type]
+        ([VIEWS], [ratio((math.inf, 1))], r"'r': prior is \(inf, 1\); use \(weight, mean\), two finite"),
+        ([VIEWS], [ratio((20, math.nan))], r"'r': prior is \(20, nan\); use \(weight, mean\)"),
+        ([VIEWS], [ratio(20)], r"'r': prior is 20; use \(weight, mean\)"),
+        ([VIEWS], [ratio((20, -3))], "'r': prior mean -3 must be at least 0"),
         ([Count(f"c{n}", of="share") for n in range(33)], [], "33 counts and sums; .*room for 32"),
     ],
 )
@@ -124,8 +148,35 @@ def test_a_definition_error_in_a_file_names_the_file(tmp_path: Path, monkeypatch
         "from features.catalogue import Catalogue, Count\nCATALOGUE = Catalogue(measures=[Count('c', of='vew_item')])\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(CatalogueError, match=r"bad_shop\.py: measure 'c' .*'vew_item'"):
+    with pytest.raises(CatalogueError, match=r"bad_shop\.py:2: measure 'c' .*'vew_item'"):
         load_catalogue("bad_shop:CATALOGUE")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("Count('views', on='view_item')", r"file\.py:4: TypeError: .*'on'; Count\(name: .* of: .* version: "),
+        ("prices['tea']", r"file\.py:4: KeyError: 'tea'"),
+        ("open('/nowhere/at/all')", r"file\.py:4: FileNotFoundError: "),
+        ("import json; json.loads('{')", r"file\.py:4: JSONDecodeError: "),
+        ("import no_such_module", r"file\.py:4: ModuleNotFoundError: "),
+        ("1 +", r"file\.py:4: SyntaxError: "),
+        ("other.fail()", r"other\.py:2: ZeroDivisionError: "),
+        ("pass", r"file\.py defines no CATALOGUE"),
+    ],
+)
+def test_whatever_goes_wrong_in_a_file_names_the_line(
+    line: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = f"file_{uuid.uuid4().hex}"
+    (tmp_path / f"{module}.py").write_text(
+        f"import other\nfrom features.catalogue import Count\nprices = {{}}\n{line}\n"
+    )
+    (tmp_path / "other.py").write_text("def fail():\n    1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "other", raising=False)
+    with pytest.raises(CatalogueError, match=message.replace("file", module)):
+        load_catalogue(f"{module}:CATALOGUE")
 
 
 def test_the_names_of_the_shipped_catalogue_are_contract() -> None:

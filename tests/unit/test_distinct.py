@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from features.derive import DerivedFeature, derive
-from features.distinct import EXACT_VALUES, MAX_PLACES
+from features.distinct import EXACT_VALUES, MAX_PLACES, Distinct
+from features.fold import Outcome
 from features.packing import pack, unpack
 from features.sliding_hll import STANDARD_ERROR
 from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, make_event
@@ -52,6 +53,56 @@ def test_once_the_window_is_past_the_sketch_it_is_exact_again() -> None:
     later_ms = NOW_MS + 8 * DAY_MS
     log.send(make_event(later_ms, item_id="new"), append_ms=later_ms)
     assert (distinct(log, later_ms).value, distinct(log, later_ms).approximate) == (1, False)
+
+
+def test_it_is_exact_again_for_a_user_who_goes_on() -> None:
+    log = Log()
+    for n in range(MAX_PLACES + 100):
+        log.send(make_event(NOW_MS - n, item_id=f"i{n}"))
+    for day in range(1, 20):
+        now_ms = NOW_MS + day * DAY_MS
+        log.send(make_event(now_ms, item_id=f"i{day % 3}"), append_ms=now_ms)
+        log.state = unpack(pack(log.state, CATALOGUE), CATALOGUE)
+        served = {feature.name: feature for feature in derive(CATALOGUE, log.state, now_ms)}
+        day_ago, week_ago = served["distinctItemsViewed24h"], served["distinctItemsViewed7d"]
+        assert (day_ago.value, day_ago.approximate) == ((2, False) if day > 1 else (day_ago.value, True))
+        assert week_ago.approximate == (day <= 7)
+        assert week_ago.value == (3 if day > 7 else pytest.approx(MAX_PLACES + 100, rel=4 * STANDARD_ERROR))
+
+
+def test_a_user_who_stays_busy_stays_estimated() -> None:
+    log = Log()
+    for hour in range(300):
+        now_ms = NOW_MS + hour * HOUR_MS
+        for n in range(20):
+            log.send(make_event(now_ms - n * 1000, item_id=f"i{20 * hour + n}"), append_ms=now_ms)
+    served = distinct(log, log.append_ms)
+    assert served.value == pytest.approx(20 * 169, rel=4 * STANDARD_ERROR)
+    assert served.approximate
+
+
+def test_an_undo_beside_the_sketch_is_exact_in_the_hours_after_it() -> None:
+    log = Log()
+    for n in range(MAX_PLACES + 100):
+        log.send(make_event(NOW_MS - 25 * HOUR_MS, item_id=f"i{n}"))
+    views = [make_event(NOW_MS - minutes, item_id=f"i{minutes}") for minutes in range(2)]
+    for view in views:
+        log.send(view)
+    assert log.send(undo_of(views[0])) is Outcome.UNDONE
+    (served,) = derive(CATALOGUE, log.state, NOW_MS, ("distinctItemsViewed24h",))
+    assert (served.value, served.approximate) == (1, False)
+
+
+def test_a_part_with_a_sketch_merges_to_what_one_pass_gives() -> None:
+    measure = Distinct("d", of="view_item", field="item_id")
+    whole, left, right = (measure.zero() for _ in range(3))
+    for n in range(2 * MAX_PLACES):
+        event = make_event(NOW_MS - 9 * HOUR_MS + 20_000 * n, item_id=f"i{n}")
+        for part in (whole, left if n < MAX_PLACES + 10 else right):
+            measure.add(part, event, n, NOW_MS)
+    merged = measure.merge(left, right)
+    assert merged.sketch == whole.sketch
+    assert (merged.newest, merged.hours) == (whole.newest, whole.hours)
 
 
 def test_whether_it_was_packed_in_between_makes_no_difference() -> None:

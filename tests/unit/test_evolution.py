@@ -12,20 +12,24 @@ from features.catalogue import (
     CatalogueError,
     Count,
     DaysActive,
+    Decayed,
     LastDistinct,
     Moments,
     Recent,
     SeenAt,
     Sum,
+    Top,
     Windowed,
 )
+from features.definitions import ANY
 from features.derive import DerivedFeature, derive
-from features.fold import Folder
+from features.fold import Folder, Outcome
 from features.manifest import catalogue_manifest, compare
 from features.packing import pack, unpack
 from features.state import UserState, new_state
 from schemas.receipts import Position
 from tests.unit.feature_world import CATALOGUE, HOUR_MS, MINUTE_MS, NOW_MS, make_event
+from tests.unit.test_aggregations import undo_of
 
 VIEWS = Count("views", of="view_item")
 CARTS = Count("carts", of="add_to_cart")
@@ -33,6 +37,12 @@ REVENUE = Sum("revenue", of="purchase", value="value")
 ITEMS = LastDistinct("items", of="view_item", field="item_id", k=5)
 SEEN = Moments("seen")
 VIEWS_1H = Windowed("views1h", "views", window="1h", doc="")
+NEW_FEATURES = (
+    Windowed("views1h", "views", window="1h", doc=""),
+    Windowed("any1h", "any", window="1h", doc=""),
+    Top("top", "interest", k=1, doc=""),
+    SeenAt("last", "seen", "last", doc=""),
+)
 CARTS_1H = Windowed("carts1h", "carts", window="1h", doc="")
 
 
@@ -78,6 +88,37 @@ def test_a_new_measure_starts_empty_and_says_since_when_it_counts() -> None:
     assert read(again, more)["carts1h"].counts_from_ms == NOW_MS
 
 
+def test_an_undo_leaves_measures_alone_that_never_counted_its_original() -> None:
+    interest = Decayed("interest", weights={"view_item": 1}, half_life="1h", by="item_id")
+    old, new = made(VIEWS), made(VIEWS, Count("any", of=ANY), interest, SEEN, features=NEW_FEATURES)
+    state, (first, second) = new_state(old), (make_event(item_id="x"), make_event(item_id="x"))
+    Folder(old).fold(state, first, Position(1, 0, 0), NOW_MS)
+    for packed_again in (False, True):
+        later = unpack(pack(state, old), new)
+        folder = Folder(new)
+        folder.fold(later, second, Position(1, 0, 1), NOW_MS)
+        if packed_again:
+            later = unpack(pack(later, new), new)
+        assert folder.fold(later, undo_of(first), Position(1, 0, 2), NOW_MS) is Outcome.UNDONE
+        values = {name: feature.value for name, feature in read(later, new).items()}
+        assert values == {"views1h": 1, "any1h": 1, "top": [{"key": "x", "score": 1.0}], "last": NOW_MS}
+        folder.fold(later, undo_of(second), Position(1, 0, 3), NOW_MS)
+        values = {name: feature.value for name, feature in read(later, new).items()}
+        assert values == {"views1h": 0, "any1h": 0, "top": [], "last": None}
+
+
+def test_an_undo_knows_what_new_measures_counted_when_the_topic_was_made_anew() -> None:
+    old, new = made(VIEWS), made(VIEWS, Count("any", of=ANY), features=(VIEWS_1H, NEW_FEATURES[1]))
+    state, (first, second) = new_state(old), (make_event(), make_event())
+    Folder(old).fold(state, first, Position(1, 0, 70), NOW_MS)
+    state, folder = unpack(pack(state, old), new), Folder(new)
+    folder.fold(state, second, Position(2, 0, 0), NOW_MS)
+    folder.fold(state, undo_of(first), Position(2, 0, 1), NOW_MS)
+    assert [feature.value for feature in read(state, new).values()] == [1, 1]
+    folder.fold(state, undo_of(second), Position(2, 0, 2), NOW_MS)
+    assert [feature.value for feature in read(state, new).values()] == [0, 0]
+
+
 def test_the_past_of_a_new_measure_fades_out_of_what_is_covered() -> None:
     more = made(VIEWS, CARTS, features=(CARTS_1H,))
     state = unpack(stored(made(VIEWS)), more)
@@ -105,6 +146,14 @@ def test_a_measure_with_a_new_version_never_reads_old_state() -> None:
     newer = made(Count("views", of=("view_item", "share"), version=2))
     served = read(unpack(stored(made(VIEWS)), newer), newer)
     assert (served["views1h"].value, served["views1h"].counts_from_ms) == (0, NOW_MS)
+
+
+def test_a_weight_written_as_a_whole_number_is_the_same_weight() -> None:
+    whole, floating = (made(Decayed("d", {"view_item": weight}, half_life="1h"), features=()) for weight in (1, 1.0))
+    assert compare(catalogue_manifest(whole), catalogue_manifest(floating)) == []
+    state = unpack(stored(whole), floating)
+    assert state.counts_from_ms == [0]
+    assert state.parts == unpack(stored(whole), whole).parts
 
 
 def test_a_manifest_is_json_and_equal_to_itself() -> None:

@@ -6,24 +6,34 @@ import random
 import zlib
 from copy import deepcopy
 
+import pytest
+
 from features.catalogue import (
     Catalogue,
     Decayed,
     Distinct,
+    Edge,
+    EdgeValue,
     Extreme,
     LastDistinct,
+    SessionEvents,
+    Sessions,
     Sum,
     Windowed,
     WindowedExtreme,
 )
-from features.definitions import ANY
+from features.definitions import ANY, TextField
 from features.derive import derive
 from features.duplicates import MAX_IDS
 from features.fold import Outcome
 from features.limits import MAX_PACKED_BYTES
+from features.moments import EdgePart
 from features.packing import pack, unpack
-from features.state import UserState
+from features.state import UserState, new_state
+from schemas.events import EVENT_TYPES
 from tests.unit.feature_world import CATALOGUE, DAY_MS, NOW_MS, Log, make_event
+from tests.unit.test_aggregations import undo_of
+from tests.unit.test_undo import approximate
 
 
 def greedy(count: int, seed: int = 1) -> Log:
@@ -44,9 +54,9 @@ def greedy(count: int, seed: int = 1) -> Log:
     return log
 
 
-def packed_bytes(state: UserState) -> int:
+def packed_bytes(state: UserState, catalogue: Catalogue = CATALOGUE) -> int:
     """Before a long one is deflated, which the cap does not count on: texts of random letters do not shrink."""
-    packed = pack(deepcopy(state), CATALOGUE)
+    packed = pack(deepcopy(state), catalogue)
     return len(zlib.decompress(packed[1:])) if packed.startswith(b"z") else len(packed)
 
 
@@ -117,7 +127,57 @@ def test_the_widest_catalogue_stays_below_the_cap_and_says_what_it_gave_up() -> 
 
 def test_a_sum_stops_at_what_packs_into_64_bits() -> None:
     log = Log()
-    for _ in range(20):
-        log.send(make_event(type="purchase", value=1e12))
+    orders = [make_event(type="purchase", value=1e12) for _ in range(20)]
+    for order in orders:
+        log.send(order)
     assert log.value("revenue30d") == 2**62 / 1_000_000
-    assert unpack(pack(log.state, CATALOGUE), CATALOGUE) == log.state
+    for order in orders:
+        assert log.send(undo_of(order)) is Outcome.UNDONE
+        assert unpack(pack(log.state, CATALOGUE), CATALOGUE) == log.state
+    assert log.value("revenue30d") == 2**62 / 1_000_000, "the truth is lost, for good"
+
+
+def test_values_over_a_sum_that_stopped_are_approximate_until_the_window_is_past_it() -> None:
+    log = Log()
+    for _ in range(4):
+        log.send(make_event(type="purchase", value=1e12))
+    assert not approximate(log)
+    log.send(make_event(type="purchase", value=1e12))
+    assert approximate(log) == {"revenue7d", "revenue30d", "averageOrderValue30d"}
+    log.state = unpack(pack(log.state, CATALOGUE), CATALOGUE)
+    assert approximate(log, NOW_MS + 8 * DAY_MS) == {"revenue30d", "averageOrderValue30d"}
+
+
+def test_a_catalogue_of_texts_and_sessions_starts_measures_over_instead_of_passing_the_cap() -> None:
+    fields: list[TextField] = ["category", "search_term", "currency"]
+    kinds = EVENT_TYPES[:9]
+    wide = Catalogue(
+        measures=[
+            *(Edge(f"{kind}_{field}", of=kind, field=field, which="last") for kind in kinds for field in fields),
+            *(Sessions(f"runs{n}", gap="15m") for n in range(5)),
+        ],
+        features=[
+            EdgeValue("lastCategory", "view_item_category", doc=""),
+            SessionEvents("sessionEvents", "runs0", doc=""),
+        ],
+    )
+    log = Log(wide)
+    for n in range(2 * MAX_IDS):
+        text = f"{n}" + "\N{GRINNING FACE}" * 1_000 if n % 20 < 9 else None
+        time_ms = NOW_MS - n % 600 * 16 * 60_000
+        log.send(make_event(time_ms, kinds[n % 9], category=text, search_term=text, currency=text))
+        if n % 100 < 20:
+            assert packed_bytes(log.state, wide) <= MAX_PACKED_BYTES, n
+    served = {feature.name: feature for feature in derive(wide, log.state, NOW_MS)}
+    assert served["lastCategory"].counts_from_ms == NOW_MS
+    assert log.send(undo_of(log.records[-1][0])) is Outcome.UNDONE
+
+
+def test_a_state_that_nothing_makes_small_enough_is_not_packed() -> None:
+    class Tattooed(Edge):
+        def zero(self) -> EdgePart:
+            return EdgePart(value="x" * MAX_PACKED_BYTES)
+
+    catalogue = Catalogue(measures=[Tattooed("e", of="share", field="category", which="last")])
+    with pytest.raises(ValueError, match="at most 65536 are stored"):
+        pack(new_state(catalogue), catalogue)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import pytest
 
+from features.decayed import DecayedPart
 from features.default import CATALOGUE
 from features.derive import derive
 from features.duplicates import DuplicateWindow
@@ -338,6 +339,51 @@ async def test_a_record_whose_fold_fails_is_put_aside_and_harms_no_other_of_its_
     assert (await world.feature("viewCount5m"), await world.feature("viewCount5m", "user-2")) == (3, 1)
     assert bad.value not in await world.timeline()
     assert len(await world.timeline()) == 3
+
+
+class Spoiling(Folder):
+    """Leaves a state behind that does not pack, or of which no feature can be derived."""
+
+    def fold(self, state: UserState, event: Event, position: Position, append_ms: int) -> Outcome:
+        outcome = super().fold(state, event, position, append_ms)
+        if event.item_id == "does not pack":
+            next(iter(state.cells[0].values()))[0] = 2**70
+        if event.item_id == "does not derive":
+            for part in state.parts:
+                if isinstance(part, DecayedPart):
+                    part.scores["x"] = "no number"  # type: ignore[assignment]
+        return outcome
+
+
+async def test_a_user_whose_state_does_not_pack_loses_the_records_of_the_batch_and_no_other_does(world: World) -> None:
+    world.folder = Spoiling(CATALOGUE)
+    worker = world.worker()
+    await worker.handle([world.view(), world.view("user-2")])
+    bad = [world.view(), world.view(itemId="does not pack"), world.view("user-3", itemId="does not pack")]
+    await worker.handle([*bad, world.view("user-2")])
+    assert world.letters() == [(record.value, "FOLD_FAILED") for record in bad]
+    await worker.handle([world.view()])
+    assert (await world.feature("viewCount5m"), await world.feature("viewCount5m", "user-2")) == (2, 2)
+    assert len(world.announced()) == 4
+
+
+async def test_a_user_whose_features_do_not_derive_is_put_aside_and_the_others_are_announced(world: World) -> None:
+    world.folder = Spoiling(CATALOGUE)
+    bad = world.view(itemId="does not derive")
+    await world.worker().handle([bad, world.view("user-2")])
+    assert world.letters() == [(bad.value, "FOLD_FAILED")]
+    assert [json.loads(value or b"")["userId"] for value in world.announced()] == ["user-2"]
+    assert await world.timeline() == [bad.value]
+
+
+async def test_a_worker_that_can_derive_no_features_stops(world: World) -> None:
+    world.folder = Spoiling(CATALOGUE)
+    world.most_excess = 10
+    worker = world.worker()
+    for _ in range(8):
+        await worker.handle([world.view(itemId="does not derive")])
+    with pytest.raises(TooManyDeadLetters, match="deriving features: TypeError"):
+        await worker.handle([world.view(itemId="does not derive")])
 
 
 async def test_a_record_in_the_partition_of_others_is_put_aside(world: World) -> None:

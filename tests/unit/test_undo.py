@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from features.derive import derive
+from features.duplicates import MAX_IDS
 from features.fold import Outcome
 from features.packing import pack, unpack
 from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, Log, make_event
@@ -103,6 +105,15 @@ def test_an_undo_beyond_the_duplicate_horizon_is_too_late(hours: int, outcome: O
     assert log.value("viewCount7d") == (outcome is Outcome.UNDO_TOO_LATE)
 
 
+def test_the_oldest_event_of_a_full_window_can_be_undone() -> None:
+    log = Log()
+    views = [make_event() for _ in range(MAX_IDS)]
+    for view in views:
+        log.send(view)
+    assert log.send(undo_of(views[0])) is Outcome.UNDONE
+    assert log.value("viewCount1h") == MAX_IDS - 1
+
+
 def test_an_undo_with_other_fields_than_its_original_is_refused() -> None:
     log = Log()
     order = make_event(type="purchase", item_id="a", value=20.0)
@@ -110,6 +121,16 @@ def test_an_undo_with_other_fields_than_its_original_is_refused() -> None:
     assert log.send(undo_of(order, value=19.0)) is Outcome.UNDO_MISMATCH
     assert log.value("revenue30d") == 20.0
     assert log.send(undo_of(order)) is Outcome.UNDONE
+
+
+@pytest.mark.parametrize("field", ["category", "search_term", "currency"])
+def test_an_empty_text_is_another_value_than_none(field: str) -> None:
+    log = Log()
+    view = msgspec.structs.replace(make_event(), **{field: ""})
+    log.send(view)
+    undo = make_event(type="undo", undoes=view.event_id)
+    assert log.send(undo) is Outcome.UNDO_MISMATCH
+    assert log.send(msgspec.structs.replace(undo, **{field: ""})) is Outcome.UNDONE
 
 
 def test_a_refused_undo_may_be_sent_again_under_its_id() -> None:
