@@ -41,7 +41,9 @@ class FeatureExplanation:
     recomputed: JSON | None = strawberry.field(description="The value by a new fold of the timeline; null if not done.")
     recomputed_from: int = strawberry.field(description="Events of the timeline that were looked at.")
     differs: bool = strawberry.field(description="ALARM: the timeline gives another value than the one served.")
-    reason: str | None = strawberry.field(description="Why the value was not recomputed; null if it was.")
+    reason: str | None = strawberry.field(
+        description="Why the value was not recomputed, or why another value is no alarm; else null."
+    )
 
     @classmethod
     def of(cls, explained: Explained) -> FeatureExplanation:

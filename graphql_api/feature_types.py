@@ -28,7 +28,9 @@ class Provenance:
     covered_from: datetime | None = strawberry.field(description="Start of what the window covers, to cell precision.")
     as_of: datetime = strawberry.field(description="The moment at which the value was derived.")
     last_event_at: datetime | None = strawberry.field(description="Time of the user's latest event.")
-    late_events: int = strawberry.field(description="Events of the user that came out of order.")
+    late_events: int = strawberry.field(
+        description="Events of the user that came when they were older than 31 days, and count nowhere."
+    )
     duplicate_events: int = strawberry.field(description="Events of the user that came again and were not counted.")
     approximate: bool = strawberry.field(description="Whether the value is an estimate; `reason` says why.")
     counts_from: datetime | None = strawberry.field(
