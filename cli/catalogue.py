@@ -10,6 +10,7 @@ import structlog
 from features import Catalogue
 from features.manifest import Change, catalogue_manifest, compare
 from storage import CassandraUserStore, StoreUnavailable, UserStore
+from storage.errors import NotMigrated
 
 log = structlog.get_logger()
 
@@ -52,5 +53,5 @@ async def until_refused(store: CassandraUserStore, catalogue: Catalogue) -> None
         try:
             await changes(store, catalogue)
             await asyncio.Event().wait()
-        except StoreUnavailable:
+        except (StoreUnavailable, NotMigrated):  # the readiness check says which
             await asyncio.sleep(_RETRY_SECONDS)

@@ -19,8 +19,14 @@ def rotate(path: Path) -> int:
 
 
 def contains(path: Path, text: str, offset: int) -> bool:
-    """Whether `text` was logged after byte `offset`."""
-    return text.encode() in _read_from(path, offset)
+    """Whether a line with `text` was logged after byte `offset`."""
+    wanted = text.encode()
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return any(wanted in line for line in file)
+    except FileNotFoundError:
+        return False
 
 
 def last_lines(path: Path, offset: int, count: int = 5) -> list[str]:

@@ -12,6 +12,7 @@ from loadgen.client import Client
 from loadgen.drive import Books
 from loadgen.traffic import Shape
 from runtime.producer import EventProducer
+from runtime.settings import Settings
 from schemas.topics import EVENTS
 from tests.integration.world import World, committed, until, view
 
@@ -22,7 +23,7 @@ MIB = 1 << 20
 
 
 async def test_while_cassandra_is_away_nothing_is_acknowledged_and_then_it_catches_up(world: World) -> None:
-    stack, bootstrap = world.system.stack, world.system.settings.kafka.bootstrap_servers
+    stack, settings = world.system.stack, world.system.settings
     await world.start(world.api, world.worker)
     traffic = await world.drive(OUTAGE)
     await traffic.sent(1_000)
@@ -30,13 +31,13 @@ async def test_while_cassandra_is_away_nothing_is_acknowledged_and_then_it_catch
         await asyncio.to_thread(stack.stop, "cassandra", kill=True)
         await until(lambda: reason_given(world, "cassandra"), 30, "a /readyz that names Cassandra")
         accepted, rss = traffic.books.accepted, world.rss_bytes(world.worker)
-        settled = await settled_offsets(bootstrap)
+        settled = await settled_offsets(settings)
         answer = await world.graphql('{ user(id: "x") { features { viewCount1h { value } } } }')
         assert answer["errors"][0]["extensions"]["code"] == "UPSTREAM_UNAVAILABLE"
-        flood = asyncio.create_task(send_large_events(bootstrap))
+        flood = asyncio.create_task(send_large_events(settings.kafka.bootstrap_servers))
         for _ in range(CASSANDRA_AWAY_SECONDS):
             await asyncio.sleep(1)  # the length of the outage is what is asked for
-            assert await committed(bootstrap) == settled
+            assert await committed(settings) == settled
             assert world.rss_bytes(world.worker) < rss + 64 * MIB
         large = await flood
         assert traffic.books.accepted > accepted, "the API must go on taking events"
@@ -46,7 +47,7 @@ async def test_while_cassandra_is_away_nothing_is_acknowledged_and_then_it_catch
     books = await traffic.finished()
     await until(lambda: both_ready(world), 60, "ready again")
     assert await world.mismatches(books) == []
-    assert await committed(bootstrap) != settled
+    assert await committed(settings) != settled
     await until(lambda: all_counted(world.client, large), 60, "the large events to be counted")
 
 
@@ -97,13 +98,13 @@ async def send_large_events(bootstrap: str) -> list[dict[str, Any]]:
     return events
 
 
-async def settled_offsets(bootstrap: str) -> dict[int, int]:
+async def settled_offsets(settings: Settings) -> dict[int, int]:
     """The committed offsets once the last batch that became durable before the outage is committed too."""
     latest: dict[int, int] = {}
 
     async def unchanged() -> bool:
         nonlocal latest
-        before, latest = latest, await committed(bootstrap)
+        before, latest = latest, await committed(settings)
         await asyncio.sleep(1.5)  # three commit intervals
         return before == latest
 

@@ -32,7 +32,7 @@ def ann() -> str:
 
 def other_api() -> Service:
     """A second API of the same cluster."""
-    return Service("api-2", "api", free_ports(1)[0])
+    return Service("api-2", "api", *free_ports(2))
 
 
 def variables(user_id: str, after: str = "") -> dict[str, Any]:

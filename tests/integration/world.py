@@ -23,8 +23,9 @@ from loadgen.client import Client
 from loadgen.drive import Books, Driver
 from loadgen.traffic import Request, Shape, plan
 from loadgen.verify import verify
-from runtime.settings import CassandraSettings
+from runtime.settings import Settings
 from schemas.topics import EVENTS
+from storage import CassandraUserStore
 from storage.session import connect, execute_all
 from streams.records import Record
 
@@ -199,27 +200,35 @@ async def read_topic(bootstrap: str, topic: str) -> list[LogRecord]:
         return await read_on()
 
 
-async def committed(bootstrap: str) -> dict[int, int]:
+async def committed(settings: Settings) -> dict[int, int]:
     """The offsets that the workers have committed, by partition of the events topic."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    async with commits_of(settings) as offsets:
+        return await offsets()
+
+
+@asynccontextmanager
+async def commits_of(settings: Settings) -> AsyncIterator[Callable[[], Awaitable[dict[int, int]]]]:
+    """A function that returns what the workers of this store have committed; other stores share the Kafka."""
+    store = CassandraUserStore(settings.cassandra)
+    await store.start()
+    await store.connected()
+    group = (await store.deployment()).consumer_group(settings.worker.group)
+    await store.close()
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.bootstrap_servers)
     await admin.start()
+
+    async def offsets() -> dict[int, int]:
+        found = await admin.list_consumer_group_offsets(group)
+        return {
+            place.partition: meta.offset
+            for place, meta in found.items()
+            if place.topic == EVENTS.name and meta.offset >= 0
+        }
+
     try:
-        return await _committed(admin)
+        yield offsets
     finally:
         await admin.close()
-
-
-async def _committed(admin: AIOKafkaAdminClient) -> dict[int, int]:
-    found: dict[int, int] = {}
-    for group, _ in await admin.list_consumer_groups():
-        if group.startswith("headrace-features-"):
-            offsets = await admin.list_consumer_group_offsets(group)
-            found |= {
-                place.partition: meta.offset
-                for place, meta in offsets.items()
-                if place.topic == EVENTS.name and meta.offset >= 0
-            }
-    return found
 
 
 class CommitWatch:
@@ -229,22 +238,21 @@ class CommitWatch:
     the fold of at least that record.
     """
 
-    def __init__(self, bootstrap: str, cassandra: CassandraSettings) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.samples = 0
         self.violations: list[str] = []
-        self._bootstrap = bootstrap
-        self._cassandra = cassandra
+        self._settings = settings
         self._log: list[LogRecord] = []
         self._one_at_a_time = asyncio.Lock()
         self._running = AsyncExitStack()
 
     async def __aenter__(self) -> CommitWatch:
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
-        await self._admin.start()
-        self._running.push_async_callback(self._admin.close)
-        self._session = await asyncio.to_thread(connect, self._cassandra, self._cassandra.keyspace)
+        cassandra = self._settings.cassandra
+        self._committed = await self._running.enter_async_context(commits_of(self._settings))
+        self._session = await asyncio.to_thread(connect, cassandra, cassandra.keyspace)
         self._running.push_async_callback(asyncio.to_thread, self._session.cluster.shutdown)
-        self._read_on = await self._running.enter_async_context(log_of(self._bootstrap, EVENTS.name))
+        log = log_of(self._settings.kafka.bootstrap_servers, EVENTS.name)
+        self._read_on = await self._running.enter_async_context(log)
         self._task = asyncio.create_task(self._watch())
         return self
 
@@ -259,12 +267,12 @@ class CommitWatch:
     async def offsets(self) -> dict[int, int]:
         """What is committed now, by partition."""
         async with self._one_at_a_time:
-            return await _committed(self._admin)
+            return await self._committed()
 
     async def sample(self) -> None:
         """Compare once, now."""
         async with self._one_at_a_time:
-            offsets = await _committed(self._admin)
+            offsets = await self._committed()
             [rows] = await execute_all(self._session, [("SELECT user_id, src_offset FROM user_state", None)])
             self._log += await self._read_on()
             self._compare(offsets, {row.user_id: row.src_offset for row in rows})
