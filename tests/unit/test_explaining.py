@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import orjson
 import pytest
 
 from features.catalogue import Catalogue, Count, LastDistinct, Moments, Ratio, Recent, SeenAt, Sum, Windowed
+from features.fold import Outcome
 from features.packing import pack, unpack
 from graphql_api.explaining import Explained, explain_feature
 from graphql_api.reads import Reads
@@ -211,3 +213,27 @@ async def test_events_after_an_earlier_moment_are_not_shown() -> None:
     for name in ("viewCount24h", "recentItems"):
         told = await explained(log, name, now_ms=NOW_MS - 2 * HOUR_MS, read_at_ms=NOW_MS, past=True)
         assert ids(told) == [before.event_id], name
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_no_log_that_is_folded_as_it_is_raises_the_alarm(seed: int) -> None:
+    chance = random.Random(seed)
+    log = Log(append_ms=NOW_MS - DAY_MS)
+    sent: list[Event] = []
+    for number in range(chance.randint(1, 40)):
+        log.append_ms += chance.choice([0, 0, 1, 500, 40 * 60_000])
+        time_ms = log.append_ms - chance.choice([0, 0, 1, HOUR_MS, 3 * DAY_MS])
+        kind = chance.choice(["view_item", "view_item", "add_to_cart", "purchase", "search"])
+        event = make_event(time_ms, kind, item_id=chance.choice("abc"), category="x", value=2.5, search_term="s")
+        event = msgspec.structs.replace(event, received_at=log.append_ms + chance.choice([-9, 0, 9]))
+        sent.append(event)
+        if number % 4 == 3:
+            event = msgspec.structs.replace(undo_of(chance.choice(sent)), received_at=event.received_at)
+        if log.send(event) not in (Outcome.FOLDED, Outcome.UNDONE, Outcome.NOTHING_TO_UNDO):
+            log.records.pop()
+    read_at_ms = log.append_ms + chance.choice([-5, 0, 5])
+    for feature in CATALOGUE.features:
+        for back_ms in (0, 2 * HOUR_MS):
+            now_ms = read_at_ms - back_ms
+            told = await explained(log, feature.name, now_ms=now_ms, read_at_ms=read_at_ms, past=back_ms > 0)
+            assert not told.differs, (feature.name, told)
