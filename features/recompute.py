@@ -24,7 +24,7 @@ _SCORE_TOLERANCE: Final = 1e-5
 # records of one batch share their append time.
 SAME_MOMENT_MS: Final = 1_000
 # As many values are tried for events of which the state may not hold the last ones yet.
-_MOST_POSSIBLE: Final = 20
+MOST_POSSIBLE: Final = 20
 _READ_BY: Final = ("field", "value", "by")  # attributes of measures that name a field of events
 _ORDERED: Final = (Last, LastDistinct, Edge)  # keep events of one event time by their order in the log
 
@@ -59,7 +59,7 @@ def recompute(
     sure = sum(each.append_ms < append_ms for each in logged)
     possible = []
     for offset in range(len(logged) + 1):
-        if offset == len(logged) or (offset >= sure and offset >= len(logged) - _MOST_POSSIBLE):
+        if offset == len(logged) or (offset >= sure and offset >= len(logged) - MOST_POSSIBLE):
             state.append_ms = max(state.append_ms, append_ms)
             stored = unpack(pack(state, catalogue), catalogue)  # as what is served: it drops what is old
             possible += derive_each((feature,), stored, now_ms, past=past)

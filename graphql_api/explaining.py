@@ -14,6 +14,7 @@ from features.cells import covered_from
 from features.derive import DerivedFeature
 from features.explain import Explanation, explain
 from features.recompute import (
+    MOST_POSSIBLE,
     SAME_MOMENT_MS,
     Logged,
     contributing,
@@ -134,6 +135,8 @@ def _doubt(
     # A day less, for events that were dated ahead, and for the clocks of the store.
     if from_ms < row.read_at_ms - (TIMELINE_DAYS - 1) * DAY_MS:
         return f"events of that time may have left the timeline, which keeps them for {TIMELINE_DAYS} days"
+    if sum(each.append_ms == row.state.append_ms for each in logged) > MOST_POSSIBLE:
+        return "a worker may not have folded all of the many events of the last millisecond"
     near = [each for each in logged if starts_ms is None or each.event.event_time >= starts_ms]
     undos = [each for each in logged if each.event.type == UNDO]
     if depends_on_order(catalogue, feature, near, undos):

@@ -141,6 +141,15 @@ def test_the_table_keeps_events_as_long_as_is_said() -> None:
     assert f"default_time_to_live = {TIMELINE_DAYS * 86_400}\n" in Path("storage/migrations/0001_users.cql").read_text()
 
 
+async def test_many_events_of_one_millisecond_that_are_half_folded_are_a_doubt() -> None:
+    log = Log()
+    for _ in range(30):
+        log.send(make_event(), append_ms=NOW_MS)
+    told = await explained(log, "viewCount1h", later=tuple((make_event(), NOW_MS) for _ in range(30)))
+    assert (told.explanation.value, told.differs) == (30, False)
+    assert told.reason == "a worker may not have folded all of the many events of the last millisecond"
+
+
 async def test_what_has_left_the_timeline_is_no_alarm() -> None:
     log = Log()
     first = make_event(NOW_MS)
