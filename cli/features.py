@@ -119,4 +119,6 @@ def _recomputed(explained: dict[str, Any]) -> str:
     if explained["recomputed"] is None and explained["reason"]:
         return f"no: {explained['reason']}"
     verdict = "ANOTHER VALUE" if explained["differs"] else "the same"
+    if explained["reason"]:
+        verdict = f"no verdict, {explained['reason']}"
     return f"{json.dumps(explained['recomputed'])} from {explained['recomputedFrom']} events of the timeline: {verdict}"

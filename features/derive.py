@@ -7,11 +7,13 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from features.catalogue import Catalogue, Feature
+from features.cells import covered_from
 from features.definitions import Answer, FeatureKind, FeatureValue
 from features.reading import Reading
 from features.state import UserState
 
 UNKNOWN_USER = "nothing is known of this user"
+NOT_COUNTED_YET = "what it is read from has been counted only since after that moment"
 
 
 class DerivedFeature(msgspec.Struct, frozen=True):
@@ -63,8 +65,9 @@ def derive_each(
     if state is None:
         return [_derived(feature, UserState(), now_ms, Answer(None, reason=UNKNOWN_USER)) for feature in features]
     reading = Reading(state, now_ms, past=past)
-    since = state.counts_from_ms if any(state.counts_from_ms) else None
-    return [_derived(feature, state, now_ms, feature.read(reading), since) for feature in features]
+    if not any(state.counts_from_ms):
+        return [_derived(feature, state, now_ms, feature.read(reading)) for feature in features]
+    return [_derived_since(feature, reading) for feature in features]
 
 
 def derive_values(catalogue: Catalogue, state: UserState, now_ms: int) -> dict[str, FeatureValue]:
@@ -73,13 +76,21 @@ def derive_values(catalogue: Catalogue, state: UserState, now_ms: int) -> dict[s
     return {feature.name: feature.read(reading).value for feature in catalogue.features}
 
 
+def _derived_since(feature: Feature, reading: Reading) -> DerivedFeature:
+    counts_from_ms = max(reading.state.counts_from_ms[place] for place in feature.places)
+    if reading.past and reading.now_ms < counts_from_ms:
+        answer = Answer(None, reason=NOT_COUNTED_YET)
+    else:
+        answer = feature.read(reading)
+    return _derived(feature, reading.state, reading.now_ms, answer, counts_from_ms)
+
+
 def _derived(
-    feature: Feature, state: UserState, now_ms: int, answer: Answer, since: list[int] | None = None
+    feature: Feature, state: UserState, now_ms: int, answer: Answer, counts_from_ms: int = 0
 ) -> DerivedFeature:
-    counts_from_ms = 0 if since is None else max(since[place] for place in feature.places)
     covered_from_ms = None
-    if feature.window_ms is not None and feature.hop_ms is not None:
-        covered_from_ms = max((now_ms - feature.window_ms) // feature.hop_ms * feature.hop_ms, counts_from_ms)
+    if feature.window_ms is not None:
+        covered_from_ms = max(covered_from(feature.window_ms, now_ms, feature.hop_ms), counts_from_ms)
     return DerivedFeature(
         feature.name,
         feature.kind,

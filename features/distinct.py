@@ -253,7 +253,9 @@ def _read(index: int, window_ms: int) -> Read:
         if reading.past:
             if part.thinned and reading.looks_back:
                 return Answer(None, reason="earlier places of the values were dropped")
-            return past_answer(reading, window_ms, distinct, HOURS)
+            answer = past_answer(reading, window_ms, distinct, HOURS)
+            if answer.reason is not None:
+                return answer
         if part.doubt >= oldest and part.thinned:
             return Answer(distinct, True, "an undone event's value may have been seen before")
         return Answer(distinct)

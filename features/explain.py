@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from features.catalogue import Catalogue, Feature
-from features.cells import LAYERS
+from features.cells import LAYERS, covered_from
 from features.counting import MICRO, Count
 from features.definitions import FeatureValue
 from features.derive import DerivedFeature, derive
@@ -63,7 +63,8 @@ def explain(
     definitions = {measure.name: repr(measure) for measure in catalogue.measures}
     first_cell = last_cell = None
     if feature.window_ms is not None and feature.hop_ms is not None:
-        first_cell, last_cell = (now_ms - feature.window_ms) // feature.hop_ms, now_ms // feature.hop_ms
+        first_cell = covered_from(feature.window_ms, now_ms, feature.hop_ms) // feature.hop_ms
+        last_cell = now_ms // feature.hop_ms
     return Explanation(
         feature=derived,
         formula=feature.formula,

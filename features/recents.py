@@ -222,11 +222,11 @@ def _read(index: int, measure: _Recents) -> Read:
         part = reading.state.parts[index]
         assert isinstance(part, RecentsPart)
         if reading.looks_back:
-            kept = [entry[2] for entry in part.entries if entry[0] <= reading.now_ms]
-            if len(kept) < len(part.entries) and part.displaced_ms:
-                return Answer(list(kept), True, "what was displaced after that moment is missing")
-            return Answer(list(kept))
-        values = [entry[2] for entry in part.entries]
+            values = [entry[2] for entry in part.entries if entry[0] <= reading.now_ms]
+            if len(values) < len(part.entries) and part.displaced_ms:
+                return Answer(list(values), True, "what was displaced after that moment is missing")
+        else:
+            values = [entry[2] for entry in part.entries]
         if part.doubt_ms and measure.in_doubt(part):
             return Answer(list(values), True, "an entry was taken out and what it displaced is not known any more")
         return Answer(list(values))

@@ -9,7 +9,7 @@ from strawberry.scalars import JSON
 
 from graphql_api.event_types import Event
 from graphql_api.explaining import Explained, inputs_as_json
-from graphql_api.feature_types import FeatureValue, json_value, listed_value
+from graphql_api.feature_types import ListedFeature, json_value, listed_value
 from graphql_api.scalars import moment
 
 
@@ -28,7 +28,7 @@ class LogPosition:
 
 @strawberry.type(description="Where a feature's value comes from, and whether the timeline gives the same.")
 class FeatureExplanation:
-    feature: FeatureValue = strawberry.field(description="The value that is explained.")
+    feature: ListedFeature = strawberry.field(description="The value that is explained.")
     formula: str = strawberry.field(description="How it is computed from the measures.")
     measures: JSON = strawberry.field(description="The definitions of the measures, by name.")
     hop_seconds: int | None = strawberry.field(description="Width of a cell; null without a window of cells.")
@@ -41,7 +41,9 @@ class FeatureExplanation:
     recomputed: JSON | None = strawberry.field(description="The value by a new fold of the timeline; null if not done.")
     recomputed_from: int = strawberry.field(description="Events of the timeline that were looked at.")
     differs: bool = strawberry.field(description="ALARM: the timeline gives another value than the one served.")
-    reason: str | None = strawberry.field(description="Why the value was not recomputed; null if it was.")
+    reason: str | None = strawberry.field(
+        description="Why the value was not recomputed, or why another value is no alarm; else null."
+    )
 
     @classmethod
     def of(cls, explained: Explained) -> FeatureExplanation:

@@ -17,6 +17,10 @@ from features.derive import DerivedFeature, derive
 from features.state import UserState
 from graphql_api.errors import BadUserInput
 from graphql_api.scalars import format_moment, moment, moment_or_none
+from schemas.events import epoch_ms
+
+# Seconds since any event stay an Int of GraphQL, and windows begin in years that have four digits.
+MOST_AHEAD_MS: Final = 366 * 86_400_000
 
 
 @strawberry.type
@@ -28,7 +32,9 @@ class Provenance:
     covered_from: datetime | None = strawberry.field(description="Start of what the window covers, to cell precision.")
     as_of: datetime = strawberry.field(description="The moment at which the value was derived.")
     last_event_at: datetime | None = strawberry.field(description="Time of the user's latest event.")
-    late_events: int = strawberry.field(description="Events of the user that came out of order.")
+    late_events: int = strawberry.field(
+        description="Events of the user that came when they were older than 31 days, and count nowhere."
+    )
     duplicate_events: int = strawberry.field(description="Events of the user that came again and were not counted.")
     approximate: bool = strawberry.field(description="Whether the value is an estimate; `reason` says why.")
     counts_from: datetime | None = strawberry.field(
@@ -79,8 +85,8 @@ class TimestampFeature(Provenance):
     value: datetime | None = strawberry.field(description="The moment; null for a user without such events.")
 
 
-@strawberry.type(description="Any feature, for tools that do not know the catalogue.")
-class FeatureValue(Provenance):
+@strawberry.type(name="FeatureValue", description="Any feature, for tools that do not know the catalogue.")
+class ListedFeature(Provenance):
     name: str = strawberry.field(description="The feature's name, as in `features`.")
     value: JSON | None = strawberry.field(
         description="Number, text, list of texts, list of key and score, or ISO 8601 text, by its kind."
@@ -113,13 +119,23 @@ class UserFeatures:
         (derived,) = derive(self.catalogue, self.state, self.now_ms, (name,), past=self.past)
         return _with_provenance(FEATURE_TYPES[derived.kind], derived, value=_typed(derived))
 
-    def listed(self, names: list[str] | None) -> list[FeatureValue]:
+    def listed(self, names: list[str] | None) -> list[ListedFeature]:
         """The features called `names`, or all. Raises BadUserInput for a name that the catalogue lacks."""
         for name in names or ():
             known_feature(self.catalogue, name)
         return [
             listed_value(derived) for derived in derive(self.catalogue, self.state, self.now_ms, names, past=self.past)
         ]
+
+
+def moment_asked_for(at: datetime | None, read_at_ms: int) -> int:
+    """`at` in ms since the epoch, by default the moment of the read. Raises BadUserInput if too far away."""
+    if at is None:
+        return read_at_ms
+    at_ms = epoch_ms(at)
+    if not 0 <= at_ms <= read_at_ms + MOST_AHEAD_MS:
+        raise BadUserInput("`at` must lie between 1970-01-01T00:00:00Z and a year from now")
+    return at_ms
 
 
 def known_feature(catalogue: Catalogue, name: str) -> Feature:
@@ -132,9 +148,9 @@ def known_feature(catalogue: Catalogue, name: str) -> Feature:
     return by_name[name]
 
 
-def listed_value(derived: DerivedFeature) -> FeatureValue:
+def listed_value(derived: DerivedFeature) -> ListedFeature:
     """The value as an entry of a list of any features."""
-    return _with_provenance(FeatureValue, derived, name=derived.name, value=json_value(derived))
+    return _with_provenance(ListedFeature, derived, name=derived.name, value=json_value(derived))
 
 
 def user_features_type(catalogue: Catalogue) -> type:
@@ -149,6 +165,7 @@ def user_features_type(catalogue: Catalogue) -> type:
 def _feature_field(feature: Feature) -> Any:  # Strawberry's own field type is private to its decorators
     return strawberry.field(
         resolver=_typed_value(feature.name),
+        name=feature.name,
         graphql_type=FEATURE_TYPES[feature.kind],
         description=feature.doc,
     )

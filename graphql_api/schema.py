@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import strawberry
-from graphql import GraphQLError, GraphQLResolveInfo, OperationDefinitionNode
+from graphql import ASTValidationRule, GraphQLError, GraphQLResolveInfo, OperationDefinitionNode
 from strawberry.extensions import (
     AddValidationRules,
     MaxAliasesLimiter,
@@ -30,7 +30,8 @@ from graphql_api.errors import masked_stream
 from graphql_api.event_types import EventConnection, TrackEventsInput, TrackEventsPayload
 from graphql_api.explain_types import FeatureExplanation
 from graphql_api.explaining import explain_feature
-from graphql_api.feature_types import FeatureValue, UserFeatures, known_feature, user_features_type
+from graphql_api.feature_types import ListedFeature, UserFeatures, known_feature, moment_asked_for, user_features_type
+from graphql_api.one_explain import OneExplain
 from graphql_api.reads import UserRow
 from graphql_api.scalars import DATE_TIME
 from graphql_api.subscriptions import subscription_type
@@ -215,7 +216,7 @@ def build_schema(catalogue: Catalogue) -> strawberry.Schema:
         description="Writes.",
     )
     # One instance of each rule for all requests: the validation cache is keyed by them.
-    rules = [rule for limit in _LIMITS for rule in limit.validation_rules]
+    rules: list[type[ASTValidationRule]] = [OneExplain, *(rule for limit in _LIMITS for rule in limit.validation_rules)]
     schema = QuietSchema(
         query=query,
         mutation=mutation,
@@ -242,8 +243,8 @@ At = Annotated[
     datetime | None,
     strawberry.argument(
         description=(
-            "As of another moment, by what is known today: windows end there; what cannot be told any more is null, "
-            "with the reason."
+            "As of another moment, from 1970 to a year from now, by what is known today: windows end there; what "
+            "cannot be told any more is null, with the reason."
         )
     ),
 ]
@@ -251,7 +252,7 @@ At = Annotated[
 
 def _user_type(catalogue: Catalogue) -> type:
     def as_of(row: UserRow, at: datetime | None) -> UserFeatures:
-        now_ms = row.read_at_ms if at is None else epoch_ms(at)
+        now_ms = moment_asked_for(at, row.read_at_ms)
         return UserFeatures(catalogue, row.state, now_ms, past=at is not None)
 
     def features(root: strawberry.Parent[UserRow], at: At = None) -> UserFeatures:
@@ -263,7 +264,7 @@ def _user_type(catalogue: Catalogue) -> type:
             list[str] | None, strawberry.argument(description="Only these features; all by default.")
         ] = None,
         at: At = None,
-    ) -> list[FeatureValue]:
+    ) -> list[ListedFeature]:
         return as_of(root, at).listed(names)
 
     async def explain(
@@ -273,7 +274,7 @@ def _user_type(catalogue: Catalogue) -> type:
         at: At = None,
     ) -> FeatureExplanation:
         feature = known_feature(catalogue, name)
-        now_ms = root.read_at_ms if at is None else epoch_ms(at)
+        now_ms = moment_asked_for(at, root.read_at_ms)
         explained = await explain_feature(info.context.reads, catalogue, root, feature, now_ms, past=at is not None)
         return FeatureExplanation.of(explained)
 
@@ -301,7 +302,10 @@ def _user_type(catalogue: Catalogue) -> type:
             _field(
                 resolver=explain,
                 name="explain",
-                description="Where a feature's value comes from, and whether the timeline gives the same.",
+                description=(
+                    "Where a feature's value comes from, and whether the timeline gives the same. Once in a request, "
+                    "under `user`."
+                ),
             ),
             _field(resolver=_timeline, name="timeline", description="What the user did, newest first."),
         ],

@@ -12,7 +12,7 @@ from strawberry.tools import create_type
 
 from features.catalogue import Catalogue
 from graphql_api.context import Info, RequestContext
-from graphql_api.feature_types import FeatureValue, UserFeatures, known_feature
+from graphql_api.feature_types import ListedFeature, UserFeatures, known_feature
 from graphql_api.reads import UserRow, require_id
 from graphql_api.scalars import moment
 from graphql_api.watch import decode_token, encode_token, watch
@@ -24,7 +24,7 @@ class FeaturesChange:
     version: str = strawberry.field(description="Version of the row in us, as a decimal number; 0 without a row.")
     token: str = strawberry.field(description="Give it as `after` to go on behind this message.")
     as_of: datetime = strawberry.field(description="The moment at which the values were derived.")
-    feature_values: list[FeatureValue] = strawberry.field(description="The features that were asked for.")
+    feature_values: list[ListedFeature] = strawberry.field(description="The features that were asked for.")
 
     @classmethod
     def of(cls, row: UserRow, catalogue: Catalogue, names: list[str] | None) -> FeaturesChange:
@@ -73,7 +73,8 @@ def subscription_type(catalogue: Catalogue) -> type:
             async for row in rows:
                 change = FeaturesChange.of(row, catalogue, names)
                 previous, values = values, [feature.value for feature in change.feature_values]
-                if values != previous:
+                wanted = after is not None if previous is None else values != previous
+                if wanted:
                     yield change
 
     field: Any = strawberry.subscription(

@@ -1,13 +1,12 @@
 """GraphQL over HTTP and its streams: Strawberry's view made strict, so that nothing a client sends becomes a 500.
 
-Subscriptions go over graphql-transport-ws (see graphql_api.sockets) or graphql-sse in its distinct connections mode:
-https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
+Subscriptions go over graphql-transport-ws (see graphql_api.sockets) or graphql-sse (see graphql_api.event_stream).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
@@ -16,13 +15,12 @@ import strawberry
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
-from strawberry.http.streaming import SSETransport
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
@@ -34,6 +32,7 @@ from graphql_api.compiled.documents import document_id
 from graphql_api.compiled.operations import Operations
 from graphql_api.context import RequestContext
 from graphql_api.errors import TRACE_HEADER, RequestRefused, log_failure, masked, refusal
+from graphql_api.event_stream import EventStream
 from graphql_api.graphiql import graphiql_page
 from graphql_api.ingest import Ingest
 from graphql_api.media_types import GRAPHQL_TYPE, JSON_TYPE, is_json, preferred
@@ -103,7 +102,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
         try:
             await response(scope, receive, send)
         finally:
-            if isinstance(response, _Stream):
+            if isinstance(response, EventStream):
                 await response.close()
 
     async def _converse(self, socket: WebSocket, trace_id: str) -> None:
@@ -256,7 +255,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
         sub_response: Response,
         headers: Mapping[str, str],
     ) -> Response:
-        return _Stream(stream(), self._hub, headers={**sub_response.headers, **headers})
+        return EventStream(stream(), self._hub, headers={**sub_response.headers, **headers})
 
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
@@ -278,27 +277,6 @@ def _response(data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], media_type:
     return response
 
 
-class _Stream(StreamingResponse):
-    """Server-sent events, of which those that end because we stop do not look complete: then clients connect again."""
-
-    def __init__(self, chunks: AsyncIterator[str], hub: Hub, headers: Mapping[str, str]) -> None:
-        self._chunks = chunks
-        self._hub = hub
-        super().__init__(self._cut(), headers=headers)
-
-    async def _cut(self) -> AsyncIterator[str]:
-        async for chunk in self._chunks:
-            if chunk == _COMPLETE and self._hub.ended:
-                return
-            yield chunk
-
-    async def close(self) -> None:
-        """Let go of the subscription, wherever the client has left it."""
-        if isinstance(self._chunks, AsyncGenerator):
-            await self._chunks.aclose()
-
-
-_COMPLETE: Final = SSETransport().encode_complete()
 _PARAMETERS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("query", str, "a string"),
     ("documentId", str, "a string"),

@@ -43,6 +43,7 @@ class Subscription:
         self.ended = False
         self._reached: Position | None = None
         self._changed = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
 
     def wake(self, reached: Position | None = None) -> None:
         """There may be newer values; with `reached`, the user's row holds at least that position."""
@@ -52,6 +53,12 @@ class Subscription:
             if not reached.reached_by(self._reached):
                 self._reached = reached
         self._changed.set()
+
+    def wake_later(self, reached: Position, seconds: float) -> None:
+        """Like `wake`, in a while: the row could not be read yet. Only the last call counts."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.wake, reached)
 
     def end(self) -> None:
         """No more values."""
@@ -149,55 +156,59 @@ class Hub:
 
 
 async def watch(hub: Hub, reads: Reads, user_id: str, after: str | None) -> AsyncGenerator[UserRow, None]:
-    """The user's row whenever it has changed, ending when the hub is closed.
+    """The user's row, and again whenever it has changed, ending when the hub is closed.
 
-    Without `after` from now on. With the token of a row, first the current row if it is newer; with an empty text the
-    current row in any case. No change is missed: rows between two that are given were replaced by the later one.
-    Raises BadUserInput, and StoreUnavailable if the store does not answer at the start; later it is waited for.
+    With the token of a row the first one is left out unless it is newer. No change is missed: rows between two that are
+    given were replaced by the later one. Raises BadUserInput, and StoreUnavailable if the store does not answer at the
+    start; later it is waited for.
     """
     with hub.subscribed(user_id, decode_token(after) if after else None) as subscription:
-        if after is None:
-            subscription.seen = position_of(await reads.user(user_id, after=None, deadline_ms=0))
-        else:
-            row = await reads.user(user_id, after=None, deadline_ms=0)
-            if _is_newer(row, subscription.seen):
-                subscription.seen = position_of(row)
-                yield row
+        row = await reads.user(user_id, after=None, deadline_ms=0)
+        misses = 0
         while True:
+            if _is_newer(row, subscription.seen):
+                subscription.seen = row_position(row)
+                yield row
             reached = await subscription.changed()
             if subscription.ended:
                 return
-            row = await _read(reads, user_id, reached)
-            if _is_newer(row, subscription.seen):
-                subscription.seen = position_of(row)
-                yield row
+            row = await _read(reads, user_id, reached, 0.0 if misses else _REACH_SECONDS)
+            misses = 0 if row.fresh else misses + 1
+            if reached is not None and not row.fresh:
+                subscription.wake_later(reached, _pause(misses))
 
 
-async def _read(reads: Reads, user_id: str, reached: Position | None) -> UserRow:
+async def _read(reads: Reads, user_id: str, reached: Position | None, seconds: float) -> UserRow:
     attempts = 0
     while True:
         try:
-            return await reads.user_at(user_id, reached or NOWHERE, _REACH_SECONDS if reached else 0.0)
+            if reached is None:
+                return await reads.user(user_id, after=None, deadline_ms=0)
+            return await reads.user_at(user_id, reached, seconds)
         except StoreUnavailable:
-            await asyncio.sleep(_REREAD_SECONDS[min(attempts, len(_REREAD_SECONDS) - 1)])
             attempts += 1
+            await asyncio.sleep(_pause(attempts))
+
+
+def _pause(attempts: int) -> float:
+    return _REREAD_SECONDS[min(attempts, len(_REREAD_SECONDS)) - 1]
 
 
 def _is_newer(row: UserRow, seen: Position | None) -> bool:
-    position = position_of(row)
+    position = row_position(row)
     if seen is None or (row.state is None and seen != NOWHERE):  # the latter: the user was erased
         return True
     return not position.reached_by(seen)
 
 
-def position_of(row: UserRow) -> Position:
+def row_position(row: UserRow) -> Position:
     """Up to where the row holds the events."""
     return NOWHERE if row.state is None or row.state.position is None else row.state.position
 
 
 def encode_token(row: UserRow) -> str:
     """The opaque token of a row, to go on behind it."""
-    text = "f1." + ".".join(str(part) for part in position_of(row))
+    text = "f1." + ".".join(str(part) for part in row_position(row))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 

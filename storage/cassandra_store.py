@@ -26,7 +26,7 @@ _CATALOGUE: Final = "users"
 
 _READ_STATES = "SELECT user_id, state FROM user_state WHERE user_id IN ?"
 _READ_DAY = (
-    "SELECT event_ts, event_id, type, payload FROM user_events "
+    "SELECT event_ts, event_id, type, payload, WRITETIME(payload) AS version FROM user_events "
     "WHERE user_id = ? AND day = ? AND shard = ? AND (event_ts, event_id) < (?, ?) LIMIT ?"
 )
 _STATEMENTS = (WRITE_STATE, WRITE_EVENT, _READ_STATES, _READ_DAY)
@@ -183,7 +183,7 @@ class CassandraUserStore:
             read = (connection.read_day, (user_id, day, SHARD, *before, page_rows))
             [rows] = await execute_all(connection.session, [read])
             entries.extend(
-                TimelineEntry(row.event_ts, row.event_id, row.payload)
+                TimelineEntry(row.event_ts, row.event_id, row.payload, row.version)
                 for row in rows
                 if types is None or row.type in types
             )

@@ -51,7 +51,7 @@ class MemoryUserStore:
         self._check()
         rows = self._events.get(user_id, {})
         return [
-            TimelineEntry(row.event_time_ms, row.event_id, row.payload)
+            TimelineEntry(row.event_time_ms, row.event_id, row.payload, row.version)
             for cursor, row in sorted(rows.items(), reverse=True)
             if oldest_day <= row.event_time_ms // DAY_MS <= newest_day
             and (before is None or cursor < before)

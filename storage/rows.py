@@ -9,6 +9,8 @@ from typing import Final, NamedTuple, Protocol
 from schemas.receipts import Position
 
 DAY_MS: Final = 86_400_000
+TIMELINE_DAYS: Final = 35
+"""So long an event stays in the timeline after it was written: see the migrations."""
 
 
 class StateRow(NamedTuple):
@@ -21,7 +23,10 @@ class StateRow(NamedTuple):
 
 
 class TimelineRow(NamedTuple):
-    """One event of a user's timeline; `payload` is its JSON as in Kafka. Writing it again changes nothing."""
+    """One event of a user's timeline; `payload` is its JSON as in Kafka. Writing it again changes nothing.
+
+    `version` is its append time in us.
+    """
 
     user_id: str
     event_time_ms: int
@@ -39,11 +44,12 @@ class TimelineCursor(NamedTuple):
 
 
 class TimelineEntry(NamedTuple):
-    """One event as read back."""
+    """One event as read back; `version` as it was written."""
 
     event_time_ms: int
     event_id: str
     payload: bytes
+    version: int
 
 
 @dataclass(frozen=True, slots=True)

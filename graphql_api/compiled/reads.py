@@ -18,11 +18,11 @@ from graphql_api.compiled.inputs import Read, Variables
 from graphql_api.compiled.replies import Get, Nested, Shape, template
 from graphql_api.compiled.selections import plain_fields
 from graphql_api.context import RequestContext
-from graphql_api.feature_types import FEATURE_TYPES, json_value
+from graphql_api.feature_types import FEATURE_TYPES, json_value, moment_asked_for
 from graphql_api.reads import UserRow
 from graphql_api.scalars import format_moment, moment
 from graphql_api.schema import DEFAULT_DEADLINE_MS
-from schemas.events import INT32_MAX, epoch_ms
+from schemas.events import INT32_MAX
 
 Show = Callable[[UserRow], object]
 """Makes one field of a user from the row."""
@@ -102,8 +102,7 @@ def _derived_at(features: Sequence[Feature], at: datetime | None) -> Callable[[U
     """Derives `features` of a row as of `at`, or of the moment of the read."""
     if at is None:
         return lambda row: derive_each(features, row.state, row.read_at_ms)
-    at_ms = epoch_ms(at)
-    return lambda row: derive_each(features, row.state, at_ms, past=True)
+    return lambda row: derive_each(features, row.state, moment_asked_for(at, row.read_at_ms), past=True)
 
 
 @lru_cache(maxsize=4096)  # a read names the same few moments for each of its features

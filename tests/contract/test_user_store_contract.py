@@ -145,7 +145,7 @@ async def test_rows_far_above_what_a_server_takes_in_one_batch_are_written(store
     loaded = await store.load_states([*users, user])
     assert loaded == {**{row.user_id: row.state for row in states}, user: b"x" * 90_000}
     assert await timeline(store, user, first=200) == [
-        TimelineEntry(row.event_time_ms, row.event_id, row.payload) for row in reversed(events)
+        TimelineEntry(row.event_time_ms, row.event_id, row.payload, row.version) for row in reversed(events)
     ]
 
 

@@ -99,3 +99,39 @@ async def test_explaining_a_user_nobody_knows_says_so() -> None:
         "position": None,
         "differs": False,
     }
+
+
+@pytest.mark.parametrize("query", [
+    '{ users(ids: ["ann"]) { explain(name: "viewCount1h") { formula } } }',
+    '{ user(id: "ann") { explain(name: "viewCount1h") { formula } b: explain(name: "viewCount1h") { formula } } }',
+    '{ user(id: "ann") { ...E } b: user(id: "ben") { ... { ...E } } } '
+    'fragment E on User { explain(name: "viewCount1h") { formula } }',
+])  # fmt: skip
+async def test_one_feature_of_one_user_is_explained_in_a_request(query: str) -> None:
+    (error,) = (await graphql(make_world().app, query)).json()["errors"]
+    assert error["message"] == "explain one feature of one `user` in a request: it folds the whole timeline again"
+    assert error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z"])
+@pytest.mark.parametrize("field", [
+    "features(at: $at) { secondsSinceLastPurchase { value coveredFrom } }",
+    "featureValues(at: $at) { value coveredFrom }",
+    'explain(name: "viewCount30d", at: $at) { formula }',
+])  # fmt: skip
+async def test_a_moment_of_which_nothing_can_be_told_is_bad_user_input(at: str, field: str) -> None:
+    world = make_world()
+    await seed(world, "ann", 0.5)
+    query = f'query($at: DateTime) {{ user(id: "ann") {{ {field} }} }}'
+    for _ in range(3):  # the text is compiled meanwhile
+        (error,) = (await graphql(world.app, query, {"at": at})).json()["errors"]
+        assert error["extensions"]["code"] == "BAD_USER_INPUT"
+        assert error["message"] == "`at` must lie between 1970-01-01T00:00:00Z and a year from now"
+
+
+@pytest.mark.parametrize("at", ["1970-01-01T00:00:00Z", format_moment(moment(NOW_MS + 366 * 24 * HOUR_MS))])
+async def test_the_first_and_the_last_moment_that_can_be_asked_for_are_answered(at: str) -> None:
+    world = make_world()
+    await seed(world, "ann", 0.5)
+    query = 'query($at: DateTime) { user(id: "ann") { featureValues(at: $at) { name coveredFrom } } }'
+    assert (await ask(world, query, at=at))["user"]["featureValues"]

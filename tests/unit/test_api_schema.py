@@ -10,6 +10,8 @@ import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType
 from graphql import build_schema as build_from_sdl
 
+from features.catalogue import Catalogue, Count, Windowed
+from graphql_api.compiled.plan import compile_text
 from graphql_api.graphiql import PAGE, STATIC
 from graphql_api.schema import build_schema
 from tests.asgi import call
@@ -20,6 +22,17 @@ SDL = Path("graphql_api/schema.graphql")
 
 def test_the_committed_sdl_is_that_of_the_code() -> None:
     assert SDL.read_text() == build_schema(CATALOGUE).as_str() + "\n"
+
+
+def test_features_have_in_graphql_the_names_that_the_catalogue_gives_them() -> None:
+    names = ["view_count_1h", "viewCount1h", "Views", "class"]
+    features = [Windowed(name, "views", window=f"{place}h", doc="Views.") for place, name in enumerate(names, 1)]
+    catalogue = Catalogue(measures=[Count("views", of="view_item")], features=features)
+    schema = build_schema(catalogue)
+    compile_text('{ user(id: "ann") { features { view_count_1h { value } } } }', schema._schema, catalogue)
+    served = build_from_sdl(schema.as_str()).type_map["UserFeatures"]
+    assert isinstance(served, GraphQLObjectType)
+    assert list(served.fields) == names
 
 
 def test_every_type_field_and_argument_has_a_description() -> None:

@@ -102,6 +102,19 @@ async def test_a_change_of_other_features_than_those_asked_for_is_left_out(world
     assert second["featureValues"][0]["value"] == format_moment(moment(NOW_MS - 60_000))
 
 
+async def test_from_now_on_means_changes_of_the_features_that_were_asked_for(world: World) -> None:
+    await world.change("ann", 1)
+    async with events(world.app, WATCH, {"id": "ann", "names": ["firstSeenAt"], "after": None}) as stream:
+        await asyncio.wait_for(world.feed.followed.wait(), 10)
+        await idle()
+        await world.change("ann", 2)
+        await idle()
+        await world.seed("ann", Position(7, 0, 9), times_ms=(NOW_MS - 60_000, *(NOW_MS,) * 8))
+        world.feed.announce("ann", Position(7, 0, 9))
+        change = await stream.changed()
+    assert change["featureValues"][0]["value"] == format_moment(moment(NOW_MS - 60_000))
+
+
 async def test_a_client_that_does_not_read_holds_a_few_messages_and_then_gets_the_latest(world: World) -> None:
     async with events(world.app, WATCH, {"id": "ann", "names": VIEWS}) as stream:
         assert views(await stream.changed()) is None

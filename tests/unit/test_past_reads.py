@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from features.catalogue import Catalogue, Last, Recent
 from features.derive import DerivedFeature, derive
+from features.distinct import DistinctPart
 from loadgen.oracle import differences, expected_features
 from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, Log, as_sent, make_event
+from tests.unit.test_aggregations import undo_of
 
 
 def past(log: Log, at_ms: int) -> dict[str, DerivedFeature]:
@@ -74,3 +77,39 @@ def test_an_event_a_fast_clock_dated_ahead_counts_at_once_when_reading_now() -> 
     log.send(make_event(NOW_MS + 4 * MINUTE_MS))
     assert log.value("viewCount5m", NOW_MS) == 1
     assert past(log, NOW_MS)["viewCount5m"].value == 0
+
+
+def test_an_undo_leaves_the_same_doubt_at_an_earlier_moment() -> None:
+    catalogue = Catalogue(
+        measures=[Last("items", of="view_item", field="item_id", k=2)], features=[Recent("recent", "items", doc="")]
+    )
+    log = Log(catalogue)
+    views = [make_event(NOW_MS - ago * MINUTE_MS, item_id=f"i{ago}") for ago in (3, 2, 1)]
+    for view in views:
+        log.send(view)
+    for view in views[1:]:
+        log.send(undo_of(view))
+    now, past = (derive(catalogue, log.state, NOW_MS - MINUTE_MS // 2, past=past)[0] for past in (False, True))
+    assert now.value == past.value == []
+    assert now.approximate
+    assert past.approximate
+    assert past.reason == now.reason
+
+
+def test_a_distinct_count_in_doubt_is_so_at_an_earlier_moment() -> None:
+    log = visited(*(MINUTE_MS + n for n in range(5)))
+    (part,) = (each for each in log.state.parts if isinstance(each, DistinctPart))
+    part.thinned, part.doubt = True, NOW_MS // HOUR_MS
+    now, past = (
+        derive(CATALOGUE, log.state, NOW_MS, ("distinctItemsViewed24h",), past=past)[0] for past in (False, True)
+    )
+    assert (now.value, now.approximate) == (past.value, past.approximate) == (5, True)
+
+
+def test_before_a_measure_began_to_count_there_is_no_value_and_the_reason() -> None:
+    log = visited(3 * HOUR_MS, HOUR_MS)
+    log.state.counts_from_ms = [NOW_MS - 2 * HOUR_MS] * len(log.state.counts_from_ms)
+    served = past(log, NOW_MS - 2 * HOUR_MS - 1)
+    reason = "what it is read from has been counted only since after that moment"
+    assert {(each.value, each.reason) for each in served.values()} == {(None, reason)}
+    assert past(log, NOW_MS - HOUR_MS // 2)["viewCount24h"].value == 2

@@ -74,13 +74,13 @@ async def test_the_row_of_another_user_wakes_nobody(world: World) -> None:
         assert await following == 1
 
 
-async def test_without_a_token_only_changes_from_now_on_are_given(world: World) -> None:
+async def test_without_a_token_the_current_row_comes_first(world: World) -> None:
     await world.change("ann", 1)
     async with watching(world, after=None) as rows:
-        following = asyncio.create_task(offset(rows))
+        assert await offset(rows) == 1
         await opened(world)
         await world.change("ann", 2)
-        assert await following == 2
+        assert await offset(rows) == 2
 
 
 async def test_behind_a_token_what_changed_meanwhile_is_given_at_once(world: World) -> None:
@@ -148,6 +148,32 @@ async def test_a_change_that_is_announced_before_its_row_can_be_read_is_waited_f
         assert await following == 1
 
 
+class Impatient(Reads):
+    """Looks once where others wait for the row; `missed` is set once it was not there."""
+
+    missed: asyncio.Event
+
+    async def user_at(self, user_id: str, position: Position, seconds: float) -> UserRow:
+        """See Reads.user_at."""
+        row = await super().user_at(user_id, position, 0.0)
+        if not row.fresh:
+            self.missed.set()
+        return row
+
+
+async def test_a_row_that_comes_after_the_wait_for_it_is_not_missed(world: World) -> None:
+    reads = Impatient(world.store, CATALOGUE, ApiSettings(), clock=lambda: NOW_MS)  # type: ignore[call-arg]
+    reads.missed = asyncio.Event()
+    async with aclosing(watch(world.hub, reads, "ann", "")) as rows:
+        assert await offset(rows) == -1
+        await opened(world)
+        following = asyncio.create_task(offset(rows))
+        world.feed.announce("ann", Position(7, 0, 1))
+        await asyncio.wait_for(reads.missed.wait(), 10)
+        await world.seed("ann", Position(7, 0, 1))
+        assert await following == 1
+
+
 async def test_a_store_that_is_away_is_waited_for(world: World) -> None:
     async with watching(world) as rows:
         assert await offset(rows) == -1
@@ -180,12 +206,12 @@ async def test_all_subscribers_share_one_feed_which_is_let_go_with_the_last(worl
 
 async def test_a_closed_hub_ends_those_who_watch_and_those_who_come_later(world: World) -> None:
     async with watching(world) as rows:
-        assert await offset(rows) == -1
+        token = encode_token(await anext(rows))
         await opened(world)
         await world.hub.close()
         assert [row async for row in rows] == []
     assert world.feed.idle.is_set()
-    async with watching(world, after=None) as rows:
+    async with watching(world, after=token) as rows:
         assert [row async for row in rows] == []
 
 
