@@ -50,8 +50,8 @@ def settings_in(directory: Path) -> Settings:
         _env_file=None,  # type: ignore[call-arg]  # an argument of pydantic-settings
         kafka=KafkaSettings(bootstrap_servers=f"127.0.0.1:{ports[0]}"),  # type: ignore[call-arg]
         cassandra=CassandraSettings(port=ports[2]),  # type: ignore[call-arg]
-        api=ApiSettings(port=ports[6], admin_port=ports[8]),  # type: ignore[call-arg]
-        worker=WorkerSettings(port=ports[7], session_timeout_ms=3_000, pending_mib=16),  # type: ignore[call-arg]
+        api=ApiSettings(port=ports[6], admin_port=ports[8], drain_ms=50),  # type: ignore[call-arg]
+        worker=WorkerSettings(port=ports[7], session_timeout_ms=2_000, pending_mib=16),  # type: ignore[call-arg]
         stack=StackSettings(  # type: ignore[call-arg]
             directory=directory,
             kafka_port=ports[0],

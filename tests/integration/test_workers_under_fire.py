@@ -14,7 +14,7 @@ from tests.conftest import free_ports
 from tests.integration.world import CommitWatch, World, until
 
 PORTION = Shape(events=2_000, rate=500, seed=11, duplicated=0.10)
-STEADY = Shape(events=20_000, rate=1_000, seed=12, duplicated=0.10)
+STEADY = Shape(events=20_000, rate=1_200, seed=12, duplicated=0.10)
 
 
 def watch(world: World) -> CommitWatch:
@@ -116,7 +116,7 @@ async def test_without_the_duplicate_guard_features_are_wrong(world: World) -> N
 
 
 async def test_without_the_replay_guard_features_are_wrong(world: World) -> None:
-    _, mismatches, _ = await under_kills(world, 4, portions=1, sabotage="no-replay-guard")
+    _, mismatches, _ = await under_kills(world, 3, portions=1, sabotage="no-replay-guard")
     assert mismatches != []
 
 
