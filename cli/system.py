@@ -19,6 +19,8 @@ from stack import ProcessSpec, Role, RunningProcess, Stack, StackConfig
 ROOT: Final = Path(__file__).resolve().parent.parent
 _READY_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.05
+# A worker that cannot reach Kafka gives its last batch, its commit, its group and its producer up one after the other.
+_STOP_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class System:
 
     def _stop(self, name: str) -> None:
         self._report(f"stopping {name}")
-        self.stack.keeper.stop(name)
+        self.stack.keeper.stop(name, timeout_seconds=_STOP_SECONDS)
 
     def down(self) -> None:
         """Stop our processes first, so that they can finish their work, then the servers."""
