@@ -30,5 +30,6 @@ def check() -> bool:
 
 
 def test(arguments: list[str]) -> int:
-    """Run pytest; its exit code."""
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, check=False).returncode
+    """Run pytest; its exit code. A run of everything uses two processes: one of them mostly waits for the servers."""
+    chosen = arguments or ["--numprocesses=2", "--dist=loadgroup"]
+    return subprocess.run([sys.executable, "-m", "pytest", *chosen], cwd=ROOT, check=False).returncode

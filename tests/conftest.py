@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -29,9 +30,22 @@ RUNS = ROOT / ".headrace" / "tests"
 
 
 def pytest_configure() -> None:
-    """A developer's own settings must not decide a test."""
+    """Neither a developer's own settings nor a shell that has interrupts ignored in the background decide a test."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what ignores it hands that down to its children
     for name in [name for name in os.environ if name.startswith("HEADRACE_")]:
         del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs servers comes first and in one process, since a run has one stack; the rest may run beside it."""
+    for item in items:
+        if _needs_servers(item):
+            item.add_marker(pytest.mark.xdist_group("servers"))
+    items.sort(key=lambda item: not _needs_servers(item))
+
+
+def _needs_servers(item: pytest.Item) -> bool:
+    return item.path.parent.name in ("contract", "integration")
 
 
 def free_ports(count: int) -> list[int]:

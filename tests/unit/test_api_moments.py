@@ -129,7 +129,9 @@ async def test_a_moment_of_which_nothing_can_be_told_is_bad_user_input(at: str, 
         assert error["message"] == "`at` must lie between 1970-01-01T00:00:00Z and a year from now"
 
 
-@pytest.mark.parametrize("at", ["1970-01-01T00:00:00Z", format_moment(moment(NOW_MS + 366 * 24 * HOUR_MS))])
+@pytest.mark.parametrize(
+    "at", ["1970-01-01T00:00:00Z", format_moment(moment(NOW_MS + 366 * 24 * HOUR_MS))], ids=["first", "last"]
+)
 async def test_the_first_and_the_last_moment_that_can_be_asked_for_are_answered(at: str) -> None:
     world = make_world()
     await seed(world, "ann", 0.5)
