@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import structlog
 
@@ -85,10 +85,14 @@ class Ingest:
         if len(events) > self._settings.max_events:
             raise BadUserInput(f"{len(events)} events in one request; the limit is {self._settings.max_events}")
         received_at_ms = self._clock()
-        accepted: dict[int, AcceptedEvent] = {}
+        verdicts = _verdicts(events, received_at_ms, sent_at_ms)
+        accepted = {index: verdict for index, verdict in enumerate(verdicts) if isinstance(verdict, AcceptedEvent)}
+        if len({verdict.event_id for verdict in accepted.values()}) == len(verdicts):
+            return Judged(accepted, [])
+        accepted = {}
         rejected: list[Rejected] = []
         first_index: dict[str, int] = {}
-        for index, verdict in enumerate(_verdicts(events, received_at_ms, sent_at_ms)):
+        for index, verdict in enumerate(verdicts):
             if isinstance(verdict, AcceptedEvent):
                 first = first_index.setdefault(verdict.event_id, index)
                 if first == index:
@@ -104,8 +108,10 @@ class Ingest:
         accepted, rejected = judged
         outcome = await self._send_all(accepted, rejected) if accepted else Outcome(0, rejected, [], None)
         _ACCEPTED.inc(outcome.accepted_count)
-        _REJECTED.inc(len(outcome.rejected))
-        _RETRY.inc(len(outcome.retry))
+        if outcome.rejected:
+            _REJECTED.inc(len(outcome.rejected))
+        if outcome.retry:
+            _RETRY.inc(len(outcome.retry))
         return outcome
 
     async def _send_all(self, accepted: dict[int, AcceptedEvent], rejected: list[Rejected]) -> Outcome:
@@ -126,23 +132,25 @@ class Ingest:
                     retry.append(Retry(index, event_id, self._reason(error)))
         rejected.sort(key=lambda entry: entry.index)
         retry.sort(key=lambda entry: entry.index)
-        return Outcome(count, rejected, retry, self._receipt({event.user_id for event in events}, last))
+        return Outcome(count, rejected, retry, self._receipt(events, last))
 
     async def _send(self, records: Sequence[delivery.KeyedRecord]) -> list[Portion]:
         """Send until the deadline; portions whose outcome is not known by then are not done. Raises Overloaded."""
-        unsent = Portion([*range(len(records))], 0, asyncio.get_running_loop().create_future())
-        portions = [unsent]
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.track_deadline_ms / 1000
         try:
-            async with asyncio.timeout(self._settings.track_deadline_ms / 1000):
-                portions = await self._producer.send_many(topics.EVENTS.name, records)
-                await asyncio.wait([portion.flushed for portion in portions])
-        except TimeoutError:
-            pass  # they are told apart by their state
-        except SendFailed as error:
-            unsent.flushed.set_exception(error)
+            portions = await self._producer.send_many(topics.EVENTS.name, records, give_up_at=deadline)
         except delivery.Overloaded as error:
             metrics.EVENTS.labels("overloaded").inc(len(records))
             raise Overloaded(error.retry_after_ms) from error
+        except (TimeoutError, SendFailed) as error:
+            unsent = Portion([*range(len(records))], 0, loop.create_future())
+            if isinstance(error, SendFailed):
+                unsent.flushed.set_exception(error)
+            return [unsent]
+        unflushed = [portion.flushed for portion in portions if not portion.flushed.done()]
+        if unflushed:
+            await asyncio.wait(unflushed, timeout=deadline - loop.time())
         return portions
 
     def _reason(self, error: BaseException | None) -> str:
@@ -152,18 +160,17 @@ class Ingest:
             _log.error("sending an event failed unexpectedly", exc_info=error)
         return _UNKNOWN
 
-    def _receipt(self, users: set[str], last: delivery.Place | None) -> Position | None:
+    def _receipt(self, events: Sequence[AcceptedEvent], last: delivery.Place | None) -> Position | None:
         """Where to wait for: nowhere if several users were sent, or if the epoch has not been read from the store."""
         epoch = self._events_epoch()
-        if last is None or epoch is None or len(users) != 1:
+        if last is None or epoch is None or any(event.user_id != events[0].user_id for event in events):
             return None
         return Position(epoch, last.partition, last.offset)
 
 
 def _verdicts(events: Sequence[object], received_at_ms: int, sent_at_ms: int | None) -> list[AcceptedEvent | Rejection]:
-    fit = [event for event in events if isinstance(event, FitEvent)]
-    if len(fit) == len(events):
-        return judge_fit(fit, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms)
+    if all(isinstance(event, FitEvent) for event in events):
+        return judge_fit(cast("Sequence[FitEvent]", events), received_at_ms=received_at_ms, sent_at_ms=sent_at_ms)
     return [_verdict(event, received_at_ms, sent_at_ms) for event in events]
 
 

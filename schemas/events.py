@@ -129,7 +129,9 @@ class AcceptedEvent(msgspec.Struct, frozen=True, gc=False):
     value: bytes
 
 
-encode_event: Final = msgspec.json.Encoder().encode
+_encoder: Final = msgspec.json.Encoder()
+encode_event: Final = _encoder.encode
+encode_events: Final = _encoder.encode_lines
 _record_decoder = msgspec.json.Decoder(Event)
 UUID_SHAPE: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _ID_FIELDS = ("user_id", "item_id", "list_id")

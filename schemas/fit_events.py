@@ -28,7 +28,7 @@ from schemas.events import (
     Rejection,
     Text,
     depth_exceeds,
-    encode_event,
+    encode_events,
     judge,
 )
 
@@ -63,21 +63,27 @@ def judge_fit(
     events: Sequence[FitEvent], *, received_at_ms: int, sent_at_ms: int | None
 ) -> list[AcceptedEvent | Rejection]:
     """What `judge` says of each of `events`, which were decoded as that. Raises OverflowError as it does."""
+    if not _are_uuids([event.event_id for event in events]):
+        return [judge(event, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms) for event in events]
     shift = 0 if sent_at_ms is None else received_at_ms - sent_at_ms
     oldest, newest = received_at_ms - MAX_AGE_MS, received_at_ms + MAX_AHEAD_MS
-    uuids = _are_uuids([event.event_id for event in events])
-    verdicts: list[AcceptedEvent | Rejection] = []
+    usual: list[FitEvent] = []
     for event in events:
         occurred_at, properties = event.occurred_at, event.properties
-        if uuids and occurred_at.tzinfo is UTC and (properties is None or not depth_exceeds(properties, MAX_DEPTH)):
+        if occurred_at.tzinfo is UTC and (properties is None or not depth_exceeds(properties, MAX_DEPTH)):
             event_time = (occurred_at - EPOCH) // ONE_MS + shift
             if oldest <= event_time <= newest:
                 event.event_time, event.received_at = event_time, received_at_ms
-                value = encode_event(event)
-                if len(value) <= MAX_EVENT_BYTES:
-                    verdicts.append(AcceptedEvent(event.event_id.lower(), event.user_id, value))
-                    continue
-                event.event_time = event.received_at = UNSET
+                usual.append(event)
+    lines = iter(encode_events(usual).split(b"\n"))  # all at once take half of one by one; JSON holds no line feed
+    verdicts: list[AcceptedEvent | Rejection] = []
+    for event in events:
+        if event.received_at is not UNSET:
+            value = next(lines)
+            if len(value) <= MAX_EVENT_BYTES:
+                verdicts.append(AcceptedEvent(event.event_id.lower(), event.user_id, value))
+                continue
+            event.event_time = event.received_at = UNSET
         verdicts.append(judge(event, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms))
     return verdicts
 
