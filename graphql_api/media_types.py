@@ -5,8 +5,18 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from starlette.types import Scope
+
 JSON_TYPE: Final = "application/json"
 GRAPHQL_TYPE: Final = "application/graphql-response+json"
+
+
+def header(scope: Scope, name: bytes) -> str:
+    """The first value of the request header `name`, in lower case; empty if there is none."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return ""
 
 
 @lru_cache(maxsize=256)

@@ -6,14 +6,15 @@ Subscriptions go over graphql-transport-ws (see graphql_api.sockets) or graphql-
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import orjson
 import strawberry
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -35,7 +36,7 @@ from graphql_api.errors import TRACE_HEADER, RequestRefused, log_failure, masked
 from graphql_api.event_stream import EventStream
 from graphql_api.graphiql import graphiql_page
 from graphql_api.ingest import Ingest
-from graphql_api.media_types import GRAPHQL_TYPE, JSON_TYPE, is_json, preferred
+from graphql_api.media_types import GRAPHQL_TYPE, JSON_TYPE, header, is_json, preferred
 from graphql_api.reads import Reads
 from graphql_api.sockets import Socket, TransportWSHandler, close_socket
 from graphql_api.watch import Hub
@@ -79,6 +80,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
         self._operations = operations
         self._hub = hub
         self._timeout_seconds = timeout_seconds
+        self._wants_stream = lru_cache(maxsize=256)(self._is_stream)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         trace_id = scope[_TRACE_ID] = uuid7().hex
@@ -86,9 +88,10 @@ class GraphQLView(GraphQL[RequestContext, None]):
             await self._converse(WebSocket(scope, receive, send), trace_id)
             return
         request = Request(scope, receive)
+        began = time.perf_counter()
         try:
-            with metrics.REQUEST_SECONDS.time():
-                response = await self._answer(request)
+            response = await self._answer(request)
+            metrics.REQUEST_SECONDS.observe(time.perf_counter() - began)
         except ClientDisconnect:
             return
         except RequestRefused as error:
@@ -123,24 +126,30 @@ class GraphQLView(GraphQL[RequestContext, None]):
 
     async def _compiled(self, request: Request) -> Response | None:
         """The answer, if the request's text is known and nothing about it is unusual."""
-        if request.method != "POST" or not is_json(request.headers.get("content-type", "")):
+        if request.method != "POST" or not is_json(header(request.scope, b"content-type")):
             return None
-        if self._get_stream_transport_from_headers({"accept": request.headers.get("accept", "")}):
+        accept = header(request.scope, b"accept")
+        if self._wants_stream(accept):
             return None
         body = await request.body()
         trace_id = request.scope[_TRACE_ID]
         context = RequestContext(self._ingest, self._reads, self._hub, trace_id)
-        result = await self._in_time(self._operations.execute(body, context))
+        result = await self._operations.execute(body, context, self._in_time)
         if result is None:
             return None
         data = await self.process_result(request, _with_masked_errors(result, trace_id))
-        return _response(data, _media_type(request), trace_id)
+        return _response(data, preferred(accept), trace_id)
+
+    def _is_stream(self, accept: str) -> bool:
+        return self._get_stream_transport_from_headers({"accept": accept}) is not None
 
     async def _in_time(self, answer: Awaitable[T]) -> T:
         try:
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(self._timeout_seconds) as timer:
                 return await answer
         except TimeoutError as error:
+            if not timer.expired():
+                raise
             raise RequestRefused(504, "the request was not done in time; try again", code="TIMEOUT") from error
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> RequestContext:
@@ -272,9 +281,8 @@ def _with_masked_errors(result: ExecutionResult, trace_id: str) -> ExecutionResu
 
 def _response(data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], media_type: str, trace_id: str) -> Response:
     refused = "data" not in data and media_type.startswith(GRAPHQL_TYPE)
-    response = Response(orjson.dumps(data), status_code=400 if refused else 200, media_type=media_type)
-    MutableHeaders(raw=response.raw_headers)[TRACE_HEADER] = trace_id
-    return response
+    headers = {"content-type": media_type, TRACE_HEADER: trace_id}
+    return Response(orjson.dumps(data), status_code=400 if refused else 200, headers=headers)
 
 
 _PARAMETERS: Final[tuple[tuple[str, Any, str], ...]] = (
@@ -294,8 +302,8 @@ def _decode(text: str | bytes, what: str) -> object:
 
 
 def _wants_page(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "")
+    return "text/html" in header(request.scope, b"accept")
 
 
 def _media_type(request: Request | WebSocket) -> str:
-    return preferred(request.headers.get("accept", ""))
+    return preferred(header(request.scope, b"accept"))

@@ -105,11 +105,14 @@ class Producer(Protocol):
         """
         ...
 
-    async def send_many(self, topic: str, records: Sequence[KeyedRecord], *, in_line: bool = False) -> list[Portion]:
+    async def send_many(
+        self, topic: str, records: Sequence[KeyedRecord], *, in_line: bool = False, give_up_at: float | None = None
+    ) -> list[Portion]:
         """Returns once all records are on their way; each belongs to one portion, which tells when it is flushed.
 
-        Waits while there is no connection; giving up then sends nothing. If there is no room for all of them, waits
-        `in_line` for it, or raises Overloaded at once. Raises SendFailed.
+        Waits while there is no connection, until the event loop's time is `give_up_at`: then nothing is sent, and
+        TimeoutError raised. If there is no room for all of them, waits `in_line` for it, or raises Overloaded at once.
+        Raises SendFailed.
         """
         ...
 

@@ -95,7 +95,9 @@ class MemoryProducer:
         log.append(record)
         return record
 
-    async def send_many(self, topic: str, records: Sequence[KeyedRecord], *, in_line: bool = False) -> list[Portion]:
+    async def send_many(
+        self, topic: str, records: Sequence[KeyedRecord], *, in_line: bool = False, give_up_at: float | None = None
+    ) -> list[Portion]:
         """See Producer.send_many. Each record is a portion of its own, by way of `send`."""
         sizes = sizes_of(records)
         if in_line:

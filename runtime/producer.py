@@ -143,24 +143,33 @@ class EventProducer:
         first = await asyncio.shield(flush.flushed)
         return Place(topic, first.partition, first.offset + index)
 
-    async def send_many(self, topic: str, records: Sequence[KeyedRecord], *, in_line: bool = False) -> list[Portion]:
+    async def send_many(
+        self, topic: str, records: Sequence[KeyedRecord], *, in_line: bool = False, give_up_at: float | None = None
+    ) -> list[Portion]:
         """See Producer.send_many."""
         sizes = sizes_of(records)
         if max(sizes, default=0) > MAX_RECORD_BYTES:
-            return await self._send_what_fits(topic, records, sizes, in_line=in_line)
+            return await self._send_what_fits(topic, records, sizes, in_line=in_line, give_up_at=give_up_at)
         total = sum(sizes)
         if in_line:
             await self._room.take(len(records), total)
         elif not self._room.try_take(len(records), total):
             raise Overloaded(_RETRY_AFTER_MS if self.healthy else _RETRY_AFTER_OUTAGE_MS)
-        partitions = await self._partitions(topic, len(records), total)
+        partitions = await self._partitions(topic, len(records), total, give_up_at)
         return self._commit.add_many(topic, partitions, records, sizes)
 
     async def _send_what_fits(
-        self, topic: str, records: Sequence[KeyedRecord], sizes: Sequence[int], *, in_line: bool
+        self,
+        topic: str,
+        records: Sequence[KeyedRecord],
+        sizes: Sequence[int],
+        *,
+        in_line: bool,
+        give_up_at: float | None,
     ) -> list[Portion]:
         fit = [index for index, size in enumerate(sizes) if size <= MAX_RECORD_BYTES]
-        portions = await self.send_many(topic, [records[index] for index in fit], in_line=in_line)
+        kept = [records[index] for index in fit]
+        portions = await self.send_many(topic, kept, in_line=in_line, give_up_at=give_up_at)
         for portion in portions:
             portion.indices[:] = [fit[index] for index in portion.indices]
         refused: asyncio.Future[Acknowledgement] = asyncio.get_running_loop().create_future()
@@ -168,21 +177,33 @@ class EventProducer:
         refused.exception()  # marks it as seen
         return [*portions, Portion(sorted({*range(len(records))} - {*fit}), 0, refused)]
 
-    async def _partitions(self, topic: str, records: int, size_bytes: int) -> int:
-        """How many partitions the topic has; gives back the room of the records if there is no telling."""
+    async def _partitions(self, topic: str, records: int, size_bytes: int, give_up_at: float | None = None) -> int:
+        """How many partitions the topic has; gives back the room of the records if there is no telling in time."""
         try:
-            while True:
-                await self._connected.wait()
-                if self._stopped:
-                    raise ProducerStopped("the producer is stopped")
-                if self._producer is not None:
-                    known = self._producer.client.cluster.partitions_for_topic(topic)
-                    if known:
-                        return len(known)
-                    await self._learn(topic, self._producer)
+            known = self._known_partitions(topic)
+            if not known:
+                async with asyncio.timeout_at(give_up_at):
+                    known = await self._learned_partitions(topic)
+            return known
         except BaseException:
             self._room.give_back(records, size_bytes)
             raise
+
+    def _known_partitions(self, topic: str) -> int:
+        """0 while nothing is known, or while there is no connection."""
+        if self._stopped:
+            raise ProducerStopped("the producer is stopped")
+        if self._producer is None:
+            return 0
+        return len(self._producer.client.cluster.partitions_for_topic(topic) or ())
+
+    async def _learned_partitions(self, topic: str) -> int:
+        while not (known := self._known_partitions(topic)):
+            if self._producer is None:
+                await self._connected.wait()
+            else:
+                await self._learn(topic, self._producer)
+        return known
 
     async def _learn(self, topic: str, producer: AIOKafkaProducer) -> None:
         try:

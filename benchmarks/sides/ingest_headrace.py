@@ -21,7 +21,9 @@ from storage.memory import MemoryUserStore
 class Instant(MemoryProducer):
     """Acknowledges at once and keeps nothing, so that GraphQL alone is measured."""
 
-    async def send_many(self, topic: str, records: Sequence[KeyedRecord], *, in_line: bool = False) -> list[Portion]:
+    async def send_many(
+        self, topic: str, records: Sequence[KeyedRecord], *, in_line: bool = False, give_up_at: float | None = None
+    ) -> list[Portion]:
         """See Producer.send_many."""
         flushed: asyncio.Future[Acknowledgement] = asyncio.get_running_loop().create_future()
         flushed.set_result(Place(topic, 0, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -14,11 +15,15 @@ from graphql_api.compiled.documents import Document, Documents
 from graphql_api.compiled.errors import NotCompiled, Replay
 from graphql_api.compiled.plan import UNDECODABLE, Plan, compile_text
 from graphql_api.context import RequestContext
+from graphql_api.errors import RequestRefused
 from graphql_api.schema import CACHED_QUERY_CHARS
 from runtime import metrics
 
 _log = structlog.get_logger(__name__)
 _COMPILED, _REPLAYED, _INTERPRETED = (metrics.OPERATIONS.labels(way) for way in ("compiled", "replayed", "interpreted"))
+
+
+InTime = Callable[[Awaitable[object]], Awaitable[object]]
 
 
 class _Envelope(msgspec.Struct, rename="camel", gc=False):
@@ -77,15 +82,21 @@ class Operations:
         document = self._documents.find_id(document_id)
         return None if document is None else document.text
 
-    async def execute(self, body: bytes, context: RequestContext) -> ExecutionResult | None:
-        """What Strawberry would answer to `body`; None if it has to be asked. Nothing has been written then."""
+    async def execute(self, body: bytes, context: RequestContext, in_time: InTime) -> ExecutionResult | None:
+        """What Strawberry would answer to `body`; None if it has to be asked. Nothing has been written then.
+
+        `in_time` is put around what has no deadline of its own, and what it raises is raised.
+        """
         found = self._find(body)
         if found is None:
             _INTERPRETED.inc()
             return None
         plan, document_id = found
         try:
-            value = await plan.run(plan.variables(body, document_id), context)
+            answer = plan.run(plan.variables(body, document_id), context)
+            value = await (answer if plan.has_deadline else in_time(answer))
+        except RequestRefused:
+            raise
         except Replay:
             _REPLAYED.inc()
             return None

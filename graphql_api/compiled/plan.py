@@ -44,7 +44,10 @@ class _Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to answer the requests of one text. `key` is the root field's name in the reply, `place` where it starts."""
+    """How to answer the requests of one text. `key` is the root field's name in the reply, `place` where it starts.
+
+    `has_deadline`: whether what it runs ends by itself, whatever it waits for.
+    """
 
     text: str
     name: str | None
@@ -53,6 +56,7 @@ class Plan:
     run: Run
     key: str
     place: int
+    has_deadline: bool
 
     def variables(self, body: bytes, document_id: str | None) -> Any:
         """The variables of a request for this text or this id. Raises Replay."""
@@ -106,6 +110,7 @@ def compile_text(text: str, schema: GraphQLSchema, catalogue: Catalogue) -> Plan
         run,
         key,
         field.loc.start,
+        has_deadline=name in EVENT_TYPES,
     )
 
 

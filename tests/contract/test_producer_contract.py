@@ -205,6 +205,15 @@ async def test_more_than_may_wait_is_refused_whole_and_room_comes_back_when_a_ca
         await producer.stop()
 
 
+async def test_without_a_connection_sending_is_given_up_at_the_moment_named_and_leaves_its_room() -> None:
+    producer = EventProducer("127.0.0.1:1", client_id="contract", in_flight_records=1)
+    await producer.start()
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            await producer.send_many("contract", [(b"user-1", b"{}")], give_up_at=asyncio.get_running_loop().time())
+    await producer.stop()
+
+
 async def _until_flushed(producer: Producer, records: list[tuple[bytes | None, bytes | None]]) -> None:
     portions = await producer.send_many("contract", records)
     await asyncio.wait([portion.flushed for portion in portions])

@@ -244,9 +244,8 @@ async def test_a_failure_after_sending_is_an_error_and_no_replay() -> None:
     ingest = LosesTheOutcome(MemoryProducer(), settings, clock=lambda: NOW_MS, events_epoch=lambda: 1)
     reads = Reads(MemoryUserStore(), CATALOGUE, settings, clock=lambda: NOW_MS)
     body = json.dumps({"query": TRACK, "variables": {"input": {"events": [event()]}}}).encode()
-    result = await operations.execute(
-        body, RequestContext(ingest, reads, Hub(MemoryChangeFeed(), linger_seconds=0), "trace")
-    )
+    context = RequestContext(ingest, reads, Hub(MemoryChangeFeed(), linger_seconds=0), "trace")
+    result = await operations.execute(body, context, lambda answer: answer)
     assert result is not None
     assert result.errors is not None
     assert [str(error.original_error) for error in result.errors] == ["bug"]
