@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 import msgspec
@@ -28,7 +28,7 @@ from schemas.events import EVENT_TYPES, UNDO, Event
 from schemas.receipts import Position
 
 
-class Outcome(Enum):
+class Outcome(StrEnum):  # a string hashes in C, and each record looks its outcome up twice
     """What became of a record."""
 
     FOLDED = "folded"
