@@ -20,7 +20,7 @@ from benchmarks import report, targets
 from benchmarks.bench import Bench
 from benchmarks.harness import Facts, Measured
 
-ENTRIES: Final = ("ingest", "worker", "path", "reads", "freshness", "growth", "features")
+ENTRIES: Final = ("graphql", "ingest", "worker", "path", "reads", "freshness", "growth", "features")
 _LIBRARIES: Final = ("strawberry-graphql", "aiokafka", "faust-streaming", "cassandra-driver")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from benchmarks import freshness, growth, ingest, path, reads, worker
+from benchmarks import freshness, graphql, growth, ingest, path, reads, worker
 from benchmarks.harness import HEADRACE, Entry
 
 Results = Mapping[str, Entry]
@@ -62,6 +62,28 @@ def figure(entry: str, case: str, name: str) -> Callable[[Results], float | None
     def read(results: Results) -> float | None:
         row = results[entry].row(case, HEADRACE) if entry in results else None
         return row.figures.get(name) if row else None
+
+    return read
+
+
+def operation_fixed(results: Results) -> float | None:
+    """Microseconds of CPU of a mutation without events, from body to reply."""
+    entry = results.get("graphql")
+    row = entry.row(graphql.mutation(0), HEADRACE) if entry else None
+    return row.cpu_us if row else None
+
+
+def operation_event(side: str) -> Callable[[Results], float | None]:
+    """What an event of 100 adds to that, over what it adds to `orjson.loads`."""
+
+    def added(results: Results, side: str) -> float | None:
+        entry = results.get("graphql")
+        none, hundred = (entry.row(graphql.mutation(batch), side) if entry else None for batch in (0, 100))
+        return hundred.cpu_us - none.cpu_us if none and hundred else None
+
+    def read(results: Results) -> float | None:
+        ours, loads = added(results, side), added(results, graphql.LOADS)
+        return ours / loads if ours and loads else None
 
     return read
 
@@ -132,8 +154,11 @@ _READS: Final = tuple(
 TARGETS: Final = (
     _at_least(1, "ingest, batch 100, acks=all", ingest.IDIOMATIC, 20, _ingest(ingest.IDIOMATIC)),
     _at_least(2, "the same", ingest.BARE, 0.6, _ingest(ingest.BARE)),
-    _at_most(3, "GraphQL, each event", 1.2, "x", per_event_over_loads, against=ingest.LOADS),
-    _at_most(3, "GraphQL, fixed", 10, "us", fixed_cost),
+    _at_most(3, "GraphQL, fixed", 10, "us", operation_fixed),
+    _at_most(3, "the same and the application around it", 10, "us", fixed_cost, against=ingest.CANNED),
+    _at_most(3, "GraphQL, each event", 1.2, "x", operation_event(graphql.UNJUDGED), against=graphql.LOADS),
+    _at_most(3, "the same, its verdict and its JSON for Kafka", 1.2, "x", operation_event(HEADRACE), graphql.LOADS),
+    _at_most(3, "the same in the application", 1.2, "x", per_event_over_loads, against=ingest.LOADS),
     *_WORKER,
     *_PATH,
     _at_most(6, "fresh at 20 % of capacity, p50", 10, "ms", figure("freshness", freshness.LOW, "p50_ms")),

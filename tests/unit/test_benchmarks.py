@@ -10,7 +10,7 @@ import orjson
 import pytest
 from rich.console import Console
 
-from benchmarks import ingest, report, targets, worker
+from benchmarks import graphql, ingest, report, targets, worker
 from benchmarks.consumers import compare
 from benchmarks.harness import (
     HEADRACE,
@@ -146,6 +146,18 @@ def test_the_fixed_cost_is_what_a_small_batch_pays_and_a_large_one_does_not() ->
     assert targets.fixed_cost(results) == pytest.approx(8.0)
     assert targets.per_event_over_loads(results) == pytest.approx(1.25)
     assert targets.fixed_cost({}) is None
+
+
+def test_an_event_costs_graphql_what_it_adds_to_a_request_without_any() -> None:
+    costs = {
+        (graphql.mutation(batch), side): fixed + batch * per_event
+        for batch in (0, 100)
+        for side, fixed, per_event in ((HEADRACE, 5.0, 1.0), (graphql.LOADS, 2.0, 0.5))
+    }
+    results = {"graphql": entry("graphql", costs)}
+    assert targets.operation_fixed(results) == pytest.approx(5.0)
+    assert targets.operation_event(HEADRACE)(results) == pytest.approx(2.0)
+    assert targets.operation_event(graphql.UNJUDGED)(results) is None
 
 
 def test_every_target_reads_an_entry_that_exists() -> None:
