@@ -74,7 +74,9 @@ class Api:
 
     async def compiled(self, body: bytes) -> bytes:
         """Answer by a plan."""
-        result = await self._operations.execute(body, self._context, lambda answer: answer)
+        operation = self._operations.find(body)
+        assert operation is not None
+        result = await self._operations.execute(operation, self._context)
         assert result is not None
         assert not result.errors
         return orjson.dumps({"data": result.data})

@@ -30,6 +30,6 @@ def check() -> bool:
 
 
 def test(arguments: list[str]) -> int:
-    """Run pytest; its exit code. A run of everything uses two processes: one of them mostly waits for the servers."""
-    chosen = arguments or ["--numprocesses=2", "--dist=loadgroup"]
+    """Run pytest; its exit code. Without arguments in two processes: the one with the servers mostly waits for them."""
+    chosen = arguments or ["--numprocesses=2"]
     return subprocess.run([sys.executable, "-m", "pytest", *chosen], cwd=ROOT, check=False).returncode

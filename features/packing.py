@@ -32,7 +32,7 @@ from schemas.receipts import Position
 FORMAT: Final = 4
 # Of one layout: 3 counts ids from the first instead of back from the last, 4 says from which offset on measures count.
 _READABLE: Final = (2, 3, 4)
-# One state in five is longer. Deflating takes 30 us at the write and 15 us at the read, and a third of the bytes off.
+# One state in five is longer. Deflating takes a third of the bytes off, and half as long again as packing.
 _DEFLATED_ABOVE_BYTES: Final = 1_800
 _DEFLATED: Final = b"z"  # begins no msgpack array
 
@@ -87,7 +87,7 @@ def pack(state: UserState, catalogue: Catalogue) -> bytes:
     id_bytes = ID_BYTES * len(state.duplicates.ids)  # as good as random
     if len(blob) <= _DEFLATED_ABOVE_BYTES or id_bytes > len(blob) // 2:
         return blob
-    return _DEFLATED + bytes(cramjam.zlib.compress(blob, 1))  # in 0.4 of the time of the standard library's
+    return _DEFLATED + bytes(cramjam.zlib.compress(blob, 1))  # in less than half of zlib's time
 
 
 def unpack(blob: bytes, catalogue: Catalogue) -> UserState:

@@ -6,7 +6,7 @@ Knows nothing of GraphQL.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
@@ -87,21 +87,8 @@ class Ingest:
         received_at_ms = self._clock()
         verdicts = _verdicts(events, received_at_ms, sent_at_ms)
         accepted = {index: verdict for index, verdict in enumerate(verdicts) if isinstance(verdict, AcceptedEvent)}
-        if len({verdict.event_id for verdict in accepted.values()}) == len(verdicts):
-            return Judged(accepted, [])
-        accepted = {}
-        rejected: list[Rejected] = []
-        first_index: dict[str, int] = {}
-        for index, verdict in enumerate(verdicts):
-            if isinstance(verdict, AcceptedEvent):
-                first = first_index.setdefault(verdict.event_id, index)
-                if first == index:
-                    accepted[index] = verdict
-                    continue
-                message = f"the request holds this event already at index {first}"
-                verdict = Rejection("DUPLICATE_IN_BATCH", message, "eventId", verdict.event_id)
-            rejected.append(Rejected(index, verdict))
-        return Judged(accepted, rejected)
+        different_ids = {verdict.event_id for verdict in accepted.values()}
+        return Judged(accepted, []) if len(different_ids) == len(verdicts) else _sorted_out(verdicts)
 
     async def send(self, judged: Judged) -> Outcome:
         """Send what is accepted, and answer within `track_deadline_ms`. Raises Overloaded."""
@@ -143,10 +130,11 @@ class Ingest:
         except delivery.Overloaded as error:
             metrics.EVENTS.labels("overloaded").inc(len(records))
             raise Overloaded(error.retry_after_ms) from error
-        except (TimeoutError, SendFailed) as error:
+        except TimeoutError:
+            return [Portion([*range(len(records))], 0, loop.create_future())]
+        except SendFailed as error:
             unsent = Portion([*range(len(records))], 0, loop.create_future())
-            if isinstance(error, SendFailed):
-                unsent.flushed.set_exception(error)
+            unsent.flushed.set_exception(error)
             return [unsent]
         unflushed = [portion.flushed for portion in portions if not portion.flushed.done()]
         if unflushed:
@@ -166,6 +154,23 @@ class Ingest:
         if last is None or epoch is None or any(event.user_id != events[0].user_id for event in events):
             return None
         return Position(epoch, last.partition, last.offset)
+
+
+def _sorted_out(verdicts: Iterable[AcceptedEvent | Rejection]) -> Judged:
+    """Rejected beside accepted ones; an event that comes a second time is rejected."""
+    accepted: dict[int, AcceptedEvent] = {}
+    rejected: list[Rejected] = []
+    first_index: dict[str, int] = {}
+    for index, verdict in enumerate(verdicts):
+        if isinstance(verdict, AcceptedEvent):
+            first = first_index.setdefault(verdict.event_id, index)
+            if first == index:
+                accepted[index] = verdict
+                continue
+            message = f"the request holds this event already at index {first}"
+            verdict = Rejection("DUPLICATE_IN_BATCH", message, "eventId", verdict.event_id)
+        rejected.append(Rejected(index, verdict))
+    return Judged(accepted, rejected)
 
 
 def _verdicts(events: Sequence[object], received_at_ms: int, sent_at_ms: int | None) -> list[AcceptedEvent | Rejection]:

@@ -12,7 +12,7 @@ GRAPHQL_TYPE: Final = "application/graphql-response+json"
 
 
 def header(scope: Scope, name: bytes) -> str:
-    """The first value of the request header `name`, in lower case; empty if there is none."""
+    """The first value of the request header `name`, which must be in lower case; empty if there is none."""
     for key, value in scope["headers"]:
         if key == name:
             return str(value, "latin-1")

@@ -90,8 +90,10 @@ class GraphQLView(GraphQL[RequestContext, None]):
         request = Request(scope, receive)
         began = time.perf_counter()
         try:
-            response = await self._answer(request)
-            metrics.REQUEST_SECONDS.observe(time.perf_counter() - began)
+            try:
+                response = await self._answer(request)
+            finally:
+                metrics.REQUEST_SECONDS.observe(time.perf_counter() - began)
         except ClientDisconnect:
             return
         except RequestRefused as error:
@@ -131,10 +133,13 @@ class GraphQLView(GraphQL[RequestContext, None]):
         accept = header(request.scope, b"accept")
         if self._wants_stream(accept):
             return None
-        body = await request.body()
+        operation = self._operations.find(await request.body())
+        if operation is None:
+            return None
         trace_id = request.scope[_TRACE_ID]
         context = RequestContext(self._ingest, self._reads, self._hub, trace_id)
-        result = await self._operations.execute(body, context, self._in_time)
+        answer = self._operations.execute(operation, context)
+        result = await (answer if operation.plan.has_deadline else self._in_time(answer))
         if result is None:
             return None
         data = await self.process_result(request, _with_masked_errors(result, trace_id))
@@ -145,11 +150,9 @@ class GraphQLView(GraphQL[RequestContext, None]):
 
     async def _in_time(self, answer: Awaitable[T]) -> T:
         try:
-            async with asyncio.timeout(self._timeout_seconds) as timer:
+            async with asyncio.timeout(self._timeout_seconds):
                 return await answer
         except TimeoutError as error:
-            if not timer.expired():
-                raise
             raise RequestRefused(504, "the request was not done in time; try again", code="TIMEOUT") from error
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> RequestContext:

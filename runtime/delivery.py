@@ -111,8 +111,8 @@ class Producer(Protocol):
         """Returns once all records are on their way; each belongs to one portion, which tells when it is flushed.
 
         Waits while there is no connection, until the event loop's time is `give_up_at`: then nothing is sent, and
-        TimeoutError raised. If there is no room for all of them, waits `in_line` for it, or raises Overloaded at once.
-        Raises SendFailed.
+        TimeoutError raised. If there is no room for all of them, waits `in_line` for it, however long, or raises
+        Overloaded at once. Raises SendFailed.
         """
         ...
 

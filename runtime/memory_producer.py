@@ -38,7 +38,10 @@ class MemoryRecord:
 
 
 class MemoryProducer:
-    """Producer over lists. While `stalled` is true it behaves like a Kafka that is away: sending waits."""
+    """Producer over lists. While `stalled` is true it behaves like a Kafka that does not answer: what is sent waits.
+
+    While `away` is true it behaves as without a connection: nothing can be sent.
+    """
 
     def __init__(
         self, *, partitions: int = 12, in_flight_records: int = 20_000, in_flight_bytes: int = 32 << 20
@@ -50,6 +53,8 @@ class MemoryProducer:
         self._running = asyncio.Event()
         self._running.set()
         self._stopped = False
+        self._connected = asyncio.Event()
+        self._connected.set()
         self.records: dict[tuple[str, int], list[MemoryRecord]] = defaultdict(list)
 
     @property
@@ -65,9 +70,21 @@ class MemoryProducer:
             self._running.set()
 
     @property
+    def away(self) -> bool:
+        """Whether there is no connection."""
+        return not self._connected.is_set()
+
+    @away.setter
+    def away(self, away: bool) -> None:
+        if away:
+            self._connected.clear()
+        else:
+            self._connected.set()
+
+    @property
     def healthy(self) -> bool:
-        """Not stalled."""
-        return not self.stalled
+        """Neither away nor stalled."""
+        return not self.away and not self.stalled
 
     @property
     def last_error(self) -> str | None:
@@ -81,6 +98,7 @@ class MemoryProducer:
         """Later sends, and those that wait, raise ProducerStopped."""
         self._stopped = True
         self._running.set()
+        self._connected.set()
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> MemoryRecord:
         """See Producer.send."""
@@ -104,6 +122,12 @@ class MemoryProducer:
             await self.room.take(len(records), sum(sizes))
         elif not self.room.try_take(len(records), sum(sizes)):
             raise Overloaded(retry_after_ms=200)
+        try:
+            async with asyncio.timeout_at(give_up_at):
+                await self._connected.wait()
+        except BaseException:
+            self.room.give_back(len(records), sum(sizes))
+            raise
         portions = []
         for index, ((key, value), size) in enumerate(zip(records, sizes, strict=True)):
             task = asyncio.create_task(self._send(topic, key, value))

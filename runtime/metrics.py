@@ -22,7 +22,7 @@ IN_FLIGHT_RECORDS: Final = Gauge(
 # Events by verdict: accepted (acknowledged by Kafka), rejected (the client's fault), retry (unknown outcome),
 # overloaded (their request was refused as a whole).
 EVENTS: Final = Counter("headrace_events", "Events by verdict of the API", ["verdict"], registry=REGISTRY)
-# From the first byte of the body to the last byte of the answer; of a stream, to its beginning.
+# Until the answer is ready to be sent, be it a refusal; of a stream, to its beginning.
 REQUEST_SECONDS: Final = Histogram(
     "headrace_request_seconds", "Time to answer a GraphQL request", buckets=_SECONDS, registry=REGISTRY
 )

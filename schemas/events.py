@@ -122,7 +122,7 @@ class Rejection:
 
 
 class AcceptedEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event fit for Kafka: `value` is its JSON with `eventTime` and `receivedAt` spliced in."""
+    """An event fit for Kafka: `value` is its JSON with `eventTime` and `receivedAt`."""
 
     event_id: str
     user_id: str

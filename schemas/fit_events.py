@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import compress
 from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, UnsetType
@@ -66,26 +67,31 @@ def judge_fit(
     if not _are_uuids([event.event_id for event in events]):
         return [judge(event, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms) for event in events]
     shift = 0 if sent_at_ms is None else received_at_ms - sent_at_ms
-    oldest, newest = received_at_ms - MAX_AGE_MS, received_at_ms + MAX_AHEAD_MS
-    usual: list[FitEvent] = []
-    for event in events:
-        occurred_at, properties = event.occurred_at, event.properties
-        if occurred_at.tzinfo is UTC and (properties is None or not depth_exceeds(properties, MAX_DEPTH)):
-            event_time = (occurred_at - EPOCH) // ONE_MS + shift
-            if oldest <= event_time <= newest:
-                event.event_time, event.received_at = event_time, received_at_ms
-                usual.append(event)
-    lines = iter(encode_events(usual).split(b"\n"))  # all at once take half of one by one; JSON holds no line feed
+    usual = [_take_times(event, received_at_ms, shift) for event in events]
+    # All at once take half of one by one; JSON holds no line feed.
+    values = iter(encode_events(list(compress(events, usual))).split(b"\n"))
     verdicts: list[AcceptedEvent | Rejection] = []
-    for event in events:
-        if event.received_at is not UNSET:
-            value = next(lines)
+    for event, is_usual in zip(events, usual, strict=True):
+        if is_usual:
+            value = next(values)
             if len(value) <= MAX_EVENT_BYTES:
                 verdicts.append(AcceptedEvent(event.event_id.lower(), event.user_id, value))
                 continue
             event.event_time = event.received_at = UNSET
         verdicts.append(judge(event, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms))
     return verdicts
+
+
+def _take_times(event: FitEvent, received_at_ms: int, shift_ms: int) -> bool:
+    """Set both times of the event, if neither its time nor its properties are unusual; whether they are not."""
+    occurred_at, properties = event.occurred_at, event.properties
+    if occurred_at.tzinfo is not UTC or (properties is not None and depth_exceeds(properties, MAX_DEPTH)):
+        return False
+    event_time = (occurred_at - EPOCH) // ONE_MS + shift_ms
+    if not received_at_ms - MAX_AGE_MS <= event_time <= received_at_ms + MAX_AHEAD_MS:
+        return False
+    event.event_time, event.received_at = event_time, received_at_ms
+    return True
 
 
 def _are_uuids(ids: list[str]) -> bool:

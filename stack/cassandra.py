@@ -1,6 +1,7 @@
 """A Cassandra node with a Jolokia agent: JMX over loopback HTTP, since RMI does not work on this Java runtime."""
 
 import json
+import os
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +19,9 @@ _RACK: Final = "rack1"
 # Offsets are committed once a write is acknowledged, so an acknowledged write must already be on the disk: with the
 # stock `periodic` a power loss would take up to 10 s of rows that nobody would send again. `batch` acknowledges after
 # an fsync that the writes which came while another one ran share; `group` would wait for a window on top.
-# `auto` is direct I/O where the disk takes it: of a log that is mapped instead each sync walks over all 32 MiB.
+# `auto` means direct I/O on a solid-state disk: of a log that is mapped instead each sync walks over all 32 MiB.
 _COMMIT_LOG: Final = {"commitlog_sync": "batch", "commitlog_disk_access_mode": "auto"}
+_MAPPED_COMMIT_LOG: Final = {"commitlog_disk_access_mode": "legacy"}
 
 # Batches hold rows of many users that share their replicas, up to what a stock server takes; it would log each of them.
 _BATCHES: Final = {
@@ -149,6 +151,7 @@ class Cassandra:
             "data_file_directories": [str(data / "data")],
             **{setting: str(data / folder) for setting, folder in _DIRECTORIES.items()},
             **_SETTINGS,
+            **({} if takes_direct_io(self._home) else _MAPPED_COMMIT_LOG),
         }
 
     def _options(self) -> list[str]:
@@ -177,3 +180,15 @@ class Cassandra:
     def _jar(self, coordinate_prefix: str) -> Path:
         jar = next(jar for jar in locked("cassandra") if jar.coordinate.startswith(coordinate_prefix))
         return self._jars.path("cassandra", jar)
+
+
+def takes_direct_io(folder: Path) -> bool:
+    """Whether files in `folder` can be opened for direct I/O. Some file systems refuse, and Cassandra does not ask."""
+    probe = folder / "direct-io-probe"
+    try:
+        os.close(os.open(probe, os.O_CREAT | os.O_WRONLY | os.O_DIRECT))
+    except (AttributeError, OSError):  # macOS has no such flag
+        return False
+    finally:
+        probe.unlink(missing_ok=True)
+    return True

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from cli.migrate import migrate
 from cli.system import ROOT, System
@@ -36,16 +38,17 @@ def pytest_configure() -> None:
         del os.environ[name]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs servers comes first and in one process, since a run has one stack; the rest may run beside it."""
-    for item in items:
-        if _needs_servers(item):
-            item.add_marker(pytest.mark.xdist_group("servers"))
-    items.sort(key=lambda item: not _needs_servers(item))
+class OneStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+    """What needs servers runs in one of the processes, since a run has one stack; the rest may run beside it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "servers" if nodeid.startswith(("tests/contract/", "tests/integration/")) else nodeid
 
 
-def _needs_servers(item: pytest.Item) -> bool:
-    return item.path.parent.name in ("contract", "integration")
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneStack:
+    """Of a run with --numprocesses."""
+    return OneStack(config, log)
 
 
 def free_ports(count: int) -> list[int]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import strawberry
@@ -15,15 +14,11 @@ from graphql_api.compiled.documents import Document, Documents
 from graphql_api.compiled.errors import NotCompiled, Replay
 from graphql_api.compiled.plan import UNDECODABLE, Plan, compile_text
 from graphql_api.context import RequestContext
-from graphql_api.errors import RequestRefused
 from graphql_api.schema import CACHED_QUERY_CHARS
 from runtime import metrics
 
 _log = structlog.get_logger(__name__)
 _COMPILED, _REPLAYED, _INTERPRETED = (metrics.OPERATIONS.labels(way) for way in ("compiled", "replayed", "interpreted"))
-
-
-InTime = Callable[[Awaitable[object]], Awaitable[object]]
 
 
 class _Envelope(msgspec.Struct, rename="camel", gc=False):
@@ -47,6 +42,14 @@ def _envelope(body: bytes) -> _Envelope:
         if envelope.query or envelope.document_id:
             return envelope
     return _decode(body)
+
+
+class Operation(NamedTuple):
+    """A request, the plan of its document, and the id if it named the document by that."""
+
+    plan: Plan
+    document_id: str | None
+    body: bytes
 
 
 class Operations:
@@ -82,21 +85,18 @@ class Operations:
         document = self._documents.find_id(document_id)
         return None if document is None else document.text
 
-    async def execute(self, body: bytes, context: RequestContext, in_time: InTime) -> ExecutionResult | None:
-        """What Strawberry would answer to `body`; None if it has to be asked. Nothing has been written then.
-
-        `in_time` is put around what has no deadline of its own, and what it raises is raised.
-        """
+    def find(self, body: bytes) -> Operation | None:
+        """What `body` asks for, if the plan of its document is known."""
         found = self._find(body)
         if found is None:
             _INTERPRETED.inc()
-            return None
-        plan, document_id = found
+        return found
+
+    async def execute(self, operation: Operation, context: RequestContext) -> ExecutionResult | None:
+        """What Strawberry would answer; None if it has to be asked. Nothing has been written then."""
+        plan = operation.plan
         try:
-            answer = plan.run(plan.variables(body, document_id), context)
-            value = await (answer if plan.has_deadline else in_time(answer))
-        except RequestRefused:
-            raise
+            value = await plan.run(plan.variables(operation.body, operation.document_id), context)
         except Replay:
             _REPLAYED.inc()
             return None
@@ -106,7 +106,7 @@ class Operations:
         _COMPILED.inc()
         return ExecutionResult(data={plan.key: value}, errors=None)
 
-    def _find(self, body: bytes) -> tuple[Plan, str | None] | None:
+    def _find(self, body: bytes) -> Operation | None:
         try:
             envelope = _envelope(body)
         except UNDECODABLE:
@@ -116,4 +116,6 @@ class Operations:
         else:
             document_id = envelope.document_id
             document = self._documents.find_id(document_id) if document_id else None
-        return None if document is None or document.plan is None else (document.plan, document_id)
+        if document is None or document.plan is None:
+            return None
+        return Operation(document.plan, document_id, body)

@@ -205,8 +205,12 @@ async def test_more_than_may_wait_is_refused_whole_and_room_comes_back_when_a_ca
         await producer.stop()
 
 
-async def test_without_a_connection_sending_is_given_up_at_the_moment_named_and_leaves_its_room() -> None:
-    producer = EventProducer("127.0.0.1:1", client_id="contract", in_flight_records=1)
+@pytest.mark.parametrize("kind", ["memory", "kafka"])
+async def test_without_a_connection_sending_is_given_up_at_the_moment_named_and_leaves_its_room(kind: str) -> None:
+    memory = MemoryProducer(in_flight_records=1)
+    memory.away = True
+    real = EventProducer("127.0.0.1:1", client_id="contract", in_flight_records=1)  # nobody listens on port 1
+    producer = memory if kind == "memory" else real
     await producer.start()
     for _ in range(2):
         with pytest.raises(TimeoutError):

@@ -7,7 +7,9 @@ from urllib.parse import quote
 
 import orjson
 import pytest
+from starlette.types import Receive, Scope, Send
 
+from runtime import metrics
 from tests.asgi import call, graphql
 from tests.unit.api_world import TRACK, TRACK_JSON, event, make_world
 
@@ -156,6 +158,25 @@ async def test_a_response_prefers_what_accept_prefers() -> None:
 async def test_the_root_leads_to_graphql() -> None:
     answer = await call(make_world().app, "GET", "/")
     assert (answer.status, answer.headers["location"]) == (307, "/graphql")
+
+
+async def test_a_slash_too_many_is_redirected() -> None:
+    answer = await call(make_world().app, "GET", "/graphql/", b"", {})
+    assert (answer.status, answer.headers["location"]) == (307, "http://test/graphql")
+
+
+async def test_behind_a_root_path_graphql_is_found() -> None:
+    async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
+        await make_world().app({**scope, "root_path": "/shop", "path": f"/shop{scope['path']}"}, receive, send)
+
+    assert (await graphql(mounted, "{ __typename }")).json() == {"data": {"__typename": "Query"}}
+
+
+async def test_refused_requests_are_timed_as_well() -> None:
+    count = "headrace_request_seconds_count"
+    before = metrics.REGISTRY.get_sample_value(count) or 0.0
+    await call(make_world().app, "DELETE", "/graphql", b"", {})
+    assert metrics.REGISTRY.get_sample_value(count) == before + 1
 
 
 async def test_health_and_metrics_are_served() -> None:

