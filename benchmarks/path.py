@@ -24,7 +24,7 @@ def measure(bench: Bench) -> Entry:
     rows: list[Row] = []
     for case, users in ((ONE_K, 1_000), (HUNDRED_K, 100_000)):
         now_ms = time.time_ns() // 1_000_000
-        traffic = Traffic(bench.size(200_000, 10_000), bench.size(users, users // 10), "zipf 1.1", now_ms)
+        traffic = Traffic(bench.size(80_000, 10_000), bench.size(users, users // 10), "zipf 1.1", now_ms)
         bench.servers.refill(traffic.records())
         headrace = partial(consumers.headrace, bench, traffic, case=case, catalogue=consumers.SHIPPED)
         sides = [

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from graphql_api.reads import MAX_USERS
 from loadgen.client import Client
 from loadgen.drive import Books
 from loadgen.traffic import Shape
@@ -20,6 +21,7 @@ OUTAGE = Shape(events=8_000, rate=500, seed=21)
 CASSANDRA_AWAY_SECONDS = 15
 KAFKA_AWAY_SECONDS = 10
 MIB = 1 << 20
+COUNTED = "query Counted($ids: [ID!]!) { users(ids: $ids) { features { viewCount24h { value } } } }"
 
 
 async def test_while_cassandra_is_away_nothing_is_acknowledged_and_then_it_catches_up(world: World) -> None:
@@ -114,7 +116,12 @@ async def settled_offsets(committed: Callable[[], Awaitable[dict[int, int]]]) ->
 
 
 async def all_counted(client: Client, events: list[dict[str, Any]]) -> bool:
-    return all([(await client.features(event["userId"]))["viewCount24h"] is not None for event in events])
+    user_ids = [event["userId"] for event in events]
+    for first in range(0, len(user_ids), MAX_USERS):
+        users = (await client.ask(COUNTED, {"ids": user_ids[first : first + MAX_USERS]}))["users"]
+        if any(user["features"]["viewCount24h"]["value"] is None for user in users):
+            return False
+    return True
 
 
 async def reason_given(world: World, dependency: str) -> bool:
