@@ -8,11 +8,12 @@ file in the event loop of the worker. Faust's thread hands rebalances over and w
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import aiokafka
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
@@ -27,9 +28,19 @@ from streams.spans import SpanLedger
 # cost per message (about 100 us).
 CHUNK_RECORDS: Final = 500
 
-# Measured: with 1 byte each event is a fetch of its own, at about 1.3 ms of CPU. The broker answers when either is met.
-_FETCH_WAIT_MS: Final = 5
-_FETCH_MIN_BYTES: Final = 65_536
+
+class Fetch(NamedTuple):
+    """When the broker answers a fetch: as soon as it has so many bytes, or after so long."""
+
+    max_wait_ms: int
+    min_bytes: int
+
+
+# Measured: with 1 byte each event is a fetch of its own, at about 1.3 ms of CPU.
+BUSY: Final = Fetch(5, 65_536)
+# While nothing comes, 200 fetches a second would keep a tenth of a core awake here and another one in the broker.
+QUIET: Final = Fetch(50, 1)
+_QUIET_AFTER_SECONDS: Final = 1.0
 
 # Kafka may be away when the worker stops, and aiokafka would try until it is back.
 _FINAL_SECONDS: Final = 5.0
@@ -82,6 +93,10 @@ class SpanMessage(ConsumerMessage):
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """Makes the aiokafka consumer with our fetch settings; Faust hard-codes 1 500 ms and 1 byte."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._last_arrival = 0.0
+
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
         return aiokafka.AIOKafkaConsumer(
@@ -93,13 +108,25 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             auto_offset_reset=conf.consumer_auto_offset_reset,
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
-            fetch_min_bytes=_FETCH_MIN_BYTES,
+            fetch_max_wait_ms=QUIET.max_wait_ms,
+            fetch_min_bytes=QUIET.min_bytes,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
         )
+
+    async def _fetch_records(self, consumer: aiokafka.AIOKafkaConsumer, *args: Any, **kwargs: Any) -> Any:
+        """What was fetched; the next fetch asks for much at a time if something came a short while ago."""
+        records = await super()._fetch_records(consumer, *args, **kwargs)
+        now = time.monotonic()
+        if records:
+            self._last_arrival = now
+        if consumer._fetcher is not None:  # aiokafka reads these as it makes a request
+            fetch = BUSY if now - self._last_arrival < _QUIET_AFTER_SECONDS else QUIET
+            consumer._fetcher._fetch_max_wait_ms = fetch.max_wait_ms
+            consumer._fetcher._fetch_min_bytes = fetch.min_bytes
+        return records
 
     async def on_thread_stop(self) -> None:
         """Leave the group, unless Kafka does not answer; the session times out then."""

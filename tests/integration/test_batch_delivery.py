@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from runtime.settings import KafkaSettings, WorkerSettings
 from streams.faust_app import WorkerApp, new_faust_app
 from streams.lane import Delivery
-from streams.transport import CHUNK_RECORDS, PartitionHooks
+from streams.transport import BUSY, CHUNK_RECORDS, QUIET, Fetch, PartitionHooks
 
 PARTITIONS = 12
 WORKER = WorkerSettings(session_timeout_ms=6000)  # type: ignore[call-arg]  # every field has a default
@@ -137,6 +137,24 @@ async def test_every_record_is_delivered_once_in_order_in_chunks_and_committed(l
     await member.stop()
     assert {partition: list(range(end)) for partition, end in ends.items()} == member.seen
     assert max(member.sizes) == CHUNK_RECORDS
+
+
+async def test_fetches_are_few_while_nothing_comes_and_large_while_something_does(log: Log) -> None:
+    member = Member(log)
+    await member.start()
+    await until(lambda: bool(member.held))
+
+    def fetch() -> Fetch:
+        assert member.app is not None
+        fetcher = member.app.consumer._thread._consumer._fetcher  # type: ignore[attr-defined]  # Faust names none of it
+        return Fetch(fetcher._fetch_max_wait_ms, fetcher._fetch_min_bytes)
+
+    for _ in range(2):
+        await until(lambda: fetch() == QUIET)
+        await log.fill(1)
+        await until(lambda: fetch() == BUSY)
+    await member.stop()
+    assert member.count() == 2
 
 
 async def test_what_is_acknowledged_just_before_stopping_is_committed(log: Log) -> None:
