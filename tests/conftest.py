@@ -34,6 +34,7 @@ RUNS = ROOT / ".headrace" / "tests"
 def pytest_configure() -> None:
     """Neither a developer's own settings nor a shell that has interrupts ignored in the background decide a test."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what ignores it hands that down to its children
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes would each compile all of our code
     for name in [name for name in os.environ if name.startswith("HEADRACE_")]:
         del os.environ[name]
 
