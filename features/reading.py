@@ -43,7 +43,7 @@ class Reading:
         return sorted(item for item in self.state.cells[layer.number].items() if oldest <= item[0] <= newest)
 
     def totals(self, window_ms: int) -> list[int]:
-        """The sum of the window's cells, measure by measure; empty where the window has no cell."""
+        """The sum of the window's cells, measure by measure, to be read only; empty where the window has no cell."""
         known = self._vectors.get(window_ms)
         if known is None:
             layer = layer_of(window_ms)
@@ -54,7 +54,8 @@ class Reading:
                 vectors = [cell for index, cell in cells.items() if oldest <= index <= newest]
             else:
                 vectors = [cell for index, cell in cells.items() if index >= oldest]
-            known = self._vectors[window_ms] = [sum(column) for column in zip(*vectors, strict=True)]
+            known = vectors[0] if len(vectors) == 1 else list(map(sum, zip(*vectors, strict=True)))
+            self._vectors[window_ms] = known
         return known
 
     def stopped(self, slot: int, window_ms: int) -> bool:
