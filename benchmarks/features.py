@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.bench import Bench
+from benchmarks.collector import as_in_the_product
 from benchmarks.harness import HEADRACE, Entry, Row, Sample, Side, alternate
 from features.default import CATALOGUE
 from features.derive import derive
@@ -28,20 +28,15 @@ def measure(bench: Bench) -> Entry:
     """2 000 users, whose states do not fit into a processor's cache, and 20 users, whose do."""
     rows: list[Row] = []
     notes = []
-    thresholds = gc.get_threshold()
-    gc.set_threshold(20_000, 50, 100)  # as cli.serving does
     for users in (2_000, 20):
         log = Simulation(events=bench.size(100 * users, 10 * users), users=users).log()
-        gc.collect()
-        gc.freeze()  # the log is not the worker's: its collector never walks over it
         states: dict[str, UserState] = {}
         case = f"{users} users"
-        rows += alternate([Side(HEADRACE, partial(_run, log, states, case))], bench.runs, bench.say)
+        with as_in_the_product():  # whose collector never walks over the log
+            rows += alternate([Side(HEADRACE, partial(_run, log, states, case))], bench.runs, bench.say)
         sizes = sorted(len(pack(state, CATALOGUE)) for state in states.values())
         p99 = sizes[len(sizes) * 99 // 100]
         notes.append(f"Packed bytes of {case}: p50 {sizes[len(sizes) // 2]}, p99 {p99}, largest {sizes[-1]}.")
-        gc.unfreeze()
-    gc.set_threshold(*thresholds)
     return Entry(
         name="features",
         title=f"The feature engine by itself, {len(CATALOGUE.features)} features over 35 simulated days",

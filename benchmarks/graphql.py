@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
@@ -13,6 +12,7 @@ import msgspec
 import orjson
 
 from benchmarks.bench import Bench
+from benchmarks.collector import as_in_the_product
 from benchmarks.harness import HEADRACE, Entry, Sample, Side, alternate
 from benchmarks.sides.ingest_load import client_event
 from features import load_catalogue
@@ -135,10 +135,8 @@ def mutation(batch: int) -> str:
 
 def measure(bench: Bench) -> Entry:
     """Mutations of 0 to 1 000 events, and reads of 1 and 100 users."""
-    thresholds = gc.get_threshold()
-    gc.set_threshold(20_000, 50, 100)  # as cli.serving does
     store = asyncio.run(_stored_users())
-    seconds = bench.size(1, 0) * 0.2
+    seconds = 0.0 if bench.quick else 0.2
     mutations = {mutation(batch): _mutation_body(batch) for batch in BATCHES}
     bodies = {**mutations, **_read_bodies(list(store._states))}
     judged, unjudged = (Api(store, kind, bodies.values()) for kind in (NotSent, NotJudged))
@@ -148,15 +146,9 @@ def measure(bench: Bench) -> Entry:
         STRAWBERRY: (judged.strawberry, bodies),
         LOADS: (_canned, mutations),
     }
-    gc.collect()
-    gc.freeze()
-    rows = alternate(
-        [Side(name, partial(_run, answer, cases, seconds)) for name, (answer, cases) in sides.items()],
-        bench.runs,
-        bench.say,
-    )
-    gc.unfreeze()
-    gc.set_threshold(*thresholds)
+    measured = [Side(name, partial(_run, answer, cases, seconds)) for name, (answer, cases) in sides.items()]
+    with as_in_the_product():
+        rows = alternate(measured, bench.runs, bench.say)
     return Entry(
         name="graphql",
         title="From a request's body to the reply's: trackEvents of so many events of 190 bytes, and reads",

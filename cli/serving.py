@@ -21,7 +21,7 @@ from runtime.health import Readiness, health_app
 _SWITCH_SECONDS = 0.0005
 # Little of what we make is cyclic, and a full collection looks at every state that a worker holds: with Python's
 # thresholds they were the slowest hundredth of all reads (freshness p99 70 to 110 ms, 32 to 39 ms with these).
-_GC_THRESHOLDS = (20_000, 50, 100)
+GC_THRESHOLDS = (20_000, 50, 100)
 _GRACEFUL_SECONDS = 15  # longer than the longest request: the longest wait for a receipt, and a margin
 
 
@@ -90,7 +90,7 @@ def run(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
     gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
+    gc.set_threshold(*GC_THRESHOLDS)
 
     async def with_signals() -> int:
         stop = asyncio.Event()
