@@ -17,16 +17,13 @@ from features.catalogue import Catalogue
 from features.packing import unpack
 from features.state import UserState
 from graphql_api.errors import BadUserInput
+from graphql_api.pace import Pace
 from runtime.settings import ApiSettings
 from schemas.events import MAX_ID_CHARS, WIRE_TYPES
 from schemas.receipts import InvalidReceipt, Position, decode_receipt
 from schemas.topics import DAY_MS
 from storage.rows import TimelineCursor, TimelineEntry, UserStore
 
-# A poll costs the store a read, a pause costs the reader freshness: a worker's usual answer takes some milliseconds,
-# and no wait becomes longer than it has to be by more than a sixth.
-FIRST_POLL_SECONDS: Final = 0.003
-_PAUSE_SHARE: Final = 0.15
 MAX_PAGE: Final = 500
 MAX_USERS: Final = 100
 
@@ -59,6 +56,7 @@ class Reads:
         self._catalogue = catalogue
         self._settings = settings
         self._clock = clock
+        self._pace = Pace()
 
     async def user(self, user_id: str, *, after: str | None, deadline_ms: int) -> UserRow:
         """The user's row; with a receipt, as soon as the row holds its position, at most `deadline_ms` later.
@@ -83,12 +81,13 @@ class Reads:
         deadline = began + seconds
         while True:
             row = await self._row(user_id)
-            if position.reached_by(None if row.state is None else row.state.position):
-                return row
             now = loop.time()
+            if position.reached_by(None if row.state is None else row.state.position):
+                self._pace.learn(now - began)
+                return row
             if now >= deadline:
                 return replace(row, fresh=False)
-            await asyncio.sleep(min(max(FIRST_POLL_SECONDS, (now - began) * _PAUSE_SHARE), deadline - now))
+            await asyncio.sleep(min(self._pace.pause(now - began), deadline - now))
 
     async def users(self, user_ids: Sequence[str]) -> Iterator[UserRow]:
         """The rows of up to 100 users, in the order of their ids. Raises BadUserInput, StoreUnavailable.
