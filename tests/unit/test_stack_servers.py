@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 
 import stack
 from stack import DiskFull, ServerDied, Stack, StackConfig, StackError, logs
-from stack.cassandra import Cassandra
+from stack.cassandra import TIMER_SLACK_NS, Cassandra, with_timer_slack
 from stack.exclusive import exclusive
 from stack.jars import JarFolder
 from stack.kafka import new_cluster_id
@@ -115,3 +116,10 @@ def test_direct_io_is_left_alone_where_the_file_system_refuses_it(
 
 def test_a_cluster_id_is_never_taken_for_an_option() -> None:
     assert not any(new_cluster_id().startswith("-") for _ in range(2_000))
+
+
+@pytest.mark.skipif(not Path("/proc/self/timerslack_ns").exists(), reason="this system has no timer slack")
+def test_cassandra_is_run_with_its_timer_slack() -> None:
+    argv = with_timer_slack("/bin/sh", "-c", 'cat /proc/self/timerslack_ns; echo "$@"', "sh", "an argument", "$HOME")
+    lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert lines == [str(TIMER_SLACK_NS), "an argument $HOME"]
