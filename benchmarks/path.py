@@ -61,7 +61,7 @@ def _faust(bench: Bench, traffic: Traffic, case: str) -> list[Sample]:
             keyspace=_KEYSPACE,
         )
         with bench.servers.session() as session:
-            stored = {row.user_id: row.events for row in session.execute(f"SELECT * FROM {_KEYSPACE}.user_counts")}
+            stored = dict(session.execute(f"SELECT user_id, events FROM {_KEYSPACE}.user_counts"))
         consumers.compare("the rows", stored, traffic.counts())
         return samples
 

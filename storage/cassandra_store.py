@@ -110,7 +110,7 @@ class CassandraUserStore:
     async def _read_states(self, user_ids: Sequence[str]) -> dict[str, bytes]:
         connection = self._connection
         [rows] = await execute_all(connection.session, [(connection.read_states, (user_ids,))])
-        return {row.user_id: row.state for row in rows}
+        return dict(rows)
 
     async def write(self, states: Sequence[StateRow], events: Sequence[TimelineRow]) -> None:
         """See UserStore."""
@@ -146,16 +146,16 @@ class CassandraUserStore:
         """See UserStore."""
         query = "SELECT store_id, events_epoch FROM deployment WHERE name = 'headrace'"
         [rows] = await execute_all(self._connection.session, [(query, None)])
-        row = next(iter(rows), None)
-        if row is None or row.events_epoch is None:
-            raise NotMigrated("this store has no identity yet; run ./headrace migrate")
-        return Deployment(row.store_id, row.events_epoch)
+        for store_id, events_epoch in rows:
+            if events_epoch is not None:
+                return Deployment(store_id, events_epoch)
+        raise NotMigrated("this store has no identity yet; run ./headrace migrate")
 
     async def load_manifest(self) -> bytes | None:
         """See UserStore."""
         query = f"SELECT manifest FROM catalogue WHERE name = '{_CATALOGUE}'"
         [rows] = await execute_all(self._connection.session, [(query, None)])
-        return next((bytes(row.manifest) for row in rows), None)
+        return next((bytes(manifest) for (manifest,) in rows), None)
 
     async def replace_manifest(self, expected: bytes | None, manifest: bytes) -> bool:
         """See UserStore. Two workers that start at the same moment must not both believe to be the first."""
@@ -166,7 +166,8 @@ class CassandraUserStore:
             query = f"UPDATE catalogue SET manifest = %s WHERE name = '{_CATALOGUE}' IF manifest = %s"
             parameters = (manifest, expected)
         [rows] = await execute_all(self._connection.session, [(query, parameters)])
-        return bool(rows[0].applied)
+        applied, *_ = rows[0]
+        return bool(applied)
 
     async def ping(self) -> None:
         """See UserStore."""
@@ -183,13 +184,14 @@ class CassandraUserStore:
             read = (connection.read_day, (user_id, day, SHARD, *before, page_rows))
             [rows] = await execute_all(connection.session, [read])
             entries.extend(
-                TimelineEntry(row.event_ts, row.event_id, row.payload, row.version)
-                for row in rows
-                if types is None or row.type in types
+                TimelineEntry(event_ts, event_id, payload, version)
+                for event_ts, event_id, event_type, payload, version in rows
+                if types is None or event_type in types
             )
             if len(rows) < page_rows or len(entries) >= first:
                 return entries
-            before = TimelineCursor(rows[-1].event_ts, rows[-1].event_id)
+            last_ts, last_id, *_ = rows[-1]
+            before = TimelineCursor(last_ts, last_id)
 
     def _replicas(self) -> Callable[[bytes], Hashable] | None:
         """Which hosts hold a routing key; None if there is only one host."""

@@ -61,7 +61,7 @@ class Migrator:
 
     def migrate(self) -> list[str]:
         """Apply what is missing, in turn; the names of what was applied. Raises MigrationConflict."""
-        applied = {row.name: row.checksum for row in self._run("SELECT name, checksum FROM schema_migrations")}
+        applied = dict(self._run("SELECT name, checksum FROM schema_migrations"))
         fresh = []
         for migration in read_migrations():
             if migration.name not in applied:
@@ -84,8 +84,8 @@ class Migrator:
 
     def deployment(self) -> Deployment:
         """As it is now; epoch 0 where the events topic was never made."""
-        row = self._one("SELECT store_id, events_epoch FROM deployment WHERE name = 'headrace'")
-        return Deployment(row.store_id, row.events_epoch or 0)
+        store_id, events_epoch = self._one("SELECT store_id, events_epoch FROM deployment WHERE name = 'headrace'")
+        return Deployment(store_id, events_epoch or 0)
 
     def adopt_topic(self) -> None:
         """The events topic exists; a store that never saw it made, being new beside an old Kafka, begins at epoch 1."""
@@ -116,7 +116,7 @@ class Migrator:
             f"INSERT INTO schema_lock (name, owner) VALUES ('migrate', %s) IF NOT EXISTS USING TTL {_LOCK_SECONDS}"
         )
         deadline = time.monotonic() + _LOCK_SECONDS
-        while not self._one(acquire, (owner,)).applied:
+        while not self._one(acquire, (owner,))[0]:
             if time.monotonic() > deadline:
                 raise MigrationConflict("another process has been migrating for a minute; try again when it is done")
             time.sleep(0.5)

@@ -269,7 +269,7 @@ class CommitWatch:
             offsets = await self._committed()
             [rows] = await execute_all(self._session, [("SELECT user_id, src_offset FROM user_state", None)])
             self._log += await self._read_on()
-            self._compare(offsets, {row.user_id: row.src_offset for row in rows})
+            self._compare(offsets, dict(rows))
             self.samples += 1
 
     async def _watch(self) -> None:
