@@ -13,6 +13,7 @@ from typing import Any
 
 import faust
 from faust.app.base import BootStrategy
+from faust.tables.manager import TableManager
 from mode.supervisors import CrashingSupervisor
 
 from runtime.settings import KafkaSettings, WorkerSettings
@@ -47,6 +48,15 @@ class _ConsumerOnly(BootStrategy):
 
     enable_web = False
     enable_kafka_producer = False
+
+
+class _NoTables(TableManager):
+    """Faust's own waits a second for tables to be declared before it joins the group; there are none."""
+
+    async def on_start(self) -> None:
+        """What is left of it: the conductor waits for this, and the rebalances go through the recovery."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class WorkerApp(faust.App):
@@ -105,6 +115,7 @@ def new_faust_app(
         # purpose; the hooks wait for the lanes instead.
         stream_wait_empty=False,
         store="memory://",
+        TableManager=_NoTables,
         topic_allow_declare=False,
         topic_disable_leader=True,
         web_enabled=False,
