@@ -17,6 +17,8 @@ from runtime import metrics
 Check = Callable[[], Awaitable[str | None]]
 
 _INTERVAL_SECONDS: Final = 1.0
+# Until a check passes for the first time: whoever starts a process waits for that.
+_STARTING_SECONDS: Final = 0.1
 # A check that takes longer is a failed check: an operator's probe waits a second or two at most.
 _CHECK_SECONDS: Final = 2.0
 
@@ -41,7 +43,10 @@ class _Result:
 
 
 class Readiness:
-    """Runs checks in the background each second, so that a probe is answered at once and costs nothing."""
+    """Runs checks in the background, so that a probe is answered at once and costs nothing.
+
+    Each runs every second, and ten times a second until it has passed once.
+    """
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = dict(checks)
@@ -74,9 +79,13 @@ class Readiness:
         return all(check["ok"] for check in checks.values()), checks
 
     async def _repeat(self, name: str, check: Check) -> None:
+        pause_seconds = _STARTING_SECONDS
         while True:
-            self._results[name] = _Result(await _run(check), time.monotonic())
-            await asyncio.sleep(_INTERVAL_SECONDS)
+            reason = await _run(check)
+            self._results[name] = _Result(reason, time.monotonic())
+            if reason is None:
+                pause_seconds = _INTERVAL_SECONDS
+            await asyncio.sleep(pause_seconds)
 
 
 async def _run(check: Check) -> str | None:
