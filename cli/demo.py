@@ -32,6 +32,8 @@ _FRAMES_EVERY_SECONDS: Final = 0.25
 _WATCHED_USERS: Final = 3
 _PROBES_PER_SECOND: Final = 25
 _SHOWN_MISMATCHES: Final = 10
+# JVMs that have just been started load and compile classes with their first requests, which take ten times as long.
+_WARM_UP: Final = Shape(events=500, rate=500, seed=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +91,31 @@ def percentile(samples: list[float], percent: int) -> float | None:
 
 
 async def _run(system: System, shape: Shape, report: Report) -> Outcome:
-    requests = plan(shape, run=f"demo-{time.time_ns() // 1_000_000:x}")
-    books = Books()
     async with Client(system.api.url) as client:
+        report("warming up with a second of traffic that is verified, but not counted")
+        mismatches = await _warm_up(client)
+        requests = plan(shape, run=_new_run("demo"))
+        books = Books()
         progress = Progress(books, planned=shape.events, watched=dict.fromkeys(_busiest(requests)))
         showing = asyncio.create_task(_show(client, progress, report))
         seconds = await Driver(client, books, probes_per_second=_PROBES_PER_SECOND).run(requests)
         progress.sending_seconds = seconds
-        mismatches = await verify(client, books, progress.note_verified)
+        mismatches += await verify(client, books, progress.note_verified)
         showing.cancel()
         with suppress(asyncio.CancelledError):
             await showing
     return Outcome(books, len(books.accepted_events), mismatches, seconds)
+
+
+async def _warm_up(client: Client) -> list[str]:
+    """What was not as it must be."""
+    books = Books()
+    await Driver(client, books, probes_per_second=_PROBES_PER_SECOND).run(plan(_WARM_UP, run=_new_run("warm-up")))
+    return [*books.surprises, *books.stale, *await verify(client, books, lambda done, total: None)]
+
+
+def _new_run(name: str) -> str:
+    return f"{name}-{time.time_ns() // 1_000_000:x}"
 
 
 def _busiest(requests: list[Request]) -> list[str]:

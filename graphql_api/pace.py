@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-LEAST_SECONDS: Final = 0.003
+LEAST_SECONDS: Final = 0.002
 """A look that found the row sooner was no wait."""
 _SHARE: Final = 0.2
 _LEARNING: Final = 0.2
