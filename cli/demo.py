@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
+import uvloop
 from rich.console import Console
 from rich.live import Live
 
@@ -73,7 +74,7 @@ def demo(settings: Settings, *, events: int, seed: int, rate: int, once: bool, a
     found_running = {process.name for process in system.stack.keeper.all()}
     try:
         system.up()
-        outcome = asyncio.run(_run(system, Shape(events, rate, seed), report))
+        outcome = uvloop.run(_run(system, Shape(events, rate, seed), report))
         _print(outcome, as_json=as_json, report=report)
     finally:
         if once:
