@@ -7,13 +7,15 @@ under way before somebody asked could be older than what they have seen.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Final
 
 KEYS_PER_READ: Final = 50
-# Enough to keep a node busy; more would only make the statements smaller.
-_READS_UNDER_WAY: Final = 8
+# Of the same replicas. Enough to keep a node busy; more would only make the statements smaller.
+FULL_READS_UNDER_WAY: Final = 8
+# With so many under way, what is not full waits for company: with 16 readers a read costs a sixth less than with 8.
+READS_UNDER_WAY: Final = 2
 
 ReadStates = Callable[[Sequence[str]], Awaitable[dict[str, bytes]]]
 
@@ -26,16 +28,21 @@ class _Read:
         self.user_ids: list[str] = []
         self.states: asyncio.Future[dict[str, bytes]] = asyncio.get_running_loop().create_future()
 
+    @property
+    def full(self) -> bool:
+        """Whether no more keys have room in it."""
+        return len(self.user_ids) == KEYS_PER_READ
+
 
 class StateReads:
     """Reads by key through `read`, which is called with at most KEYS_PER_READ keys of the same replicas."""
 
     def __init__(self, read: ReadStates) -> None:
         self._read = read
-        self._waiting: deque[_Read] = deque()
+        self._waiting: defaultdict[Hashable, deque[_Read]] = defaultdict(deque)
         self._by_user: dict[str, _Read] = {}
-        self._open: dict[Hashable, _Read] = {}
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: Counter[Hashable] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def load(self, user_ids: Sequence[str], replicas: Callable[[str], Hashable] | None) -> dict[str, bytes]:
         """The states of those who have one. `replicas` gives those of a key; None: all keys have the same.
@@ -43,7 +50,8 @@ class StateReads:
         Raises what `read` raises.
         """
         reads = {self._read_of(user_id, replicas) for user_id in user_ids}
-        self._start()
+        for group in {read.replicas for read in reads}:
+            self._start(group)
         if not reads:
             return {}
         await asyncio.wait([read.states for read in reads])
@@ -57,23 +65,23 @@ class StateReads:
         read = self._by_user.get(user_id)
         if read is None:
             group = None if replicas is None else replicas(user_id)
-            read = self._open.get(group)
-            if read is None or len(read.user_ids) == KEYS_PER_READ:
-                read = self._open[group] = _Read(group)
-                self._waiting.append(read)
+            waiting = self._waiting[group]
+            if not waiting or waiting[-1].full:
+                waiting.append(_Read(group))
+            read = self._by_user[user_id] = waiting[-1]
             read.user_ids.append(user_id)
-            self._by_user[user_id] = read
         return read
 
-    def _start(self) -> None:
-        while self._waiting and len(self._under_way) < _READS_UNDER_WAY:
-            read = self._waiting.popleft()
+    def _start(self, group: Hashable) -> None:
+        waiting = self._waiting[group]
+        while waiting and self._under_way[group] < (FULL_READS_UNDER_WAY if waiting[0].full else READS_UNDER_WAY):
+            read = waiting.popleft()
             for user_id in read.user_ids:
                 del self._by_user[user_id]
-            if self._open.get(read.replicas) is read:
-                del self._open[read.replicas]
+            self._under_way[group] += 1
             task = asyncio.create_task(self._send(read))
-            self._under_way.add(task)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _send(self, read: _Read) -> None:
         try:
@@ -82,7 +90,5 @@ class StateReads:
             read.states.set_exception(error)
             read.states.exception()  # marks it as seen: those who wait may have given up
         finally:
-            task = asyncio.current_task()
-            assert task is not None
-            self._under_way.discard(task)
-            self._start()
+            self._under_way[read.replicas] -= 1
+            self._start(read.replicas)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from storage.errors import StoreUnavailable
-from storage.state_reads import KEYS_PER_READ, StateReads
+from storage.state_reads import FULL_READS_UNDER_WAY, KEYS_PER_READ, READS_UNDER_WAY, StateReads
 
 ANSWERED = {f"user-{n}": b"%d" % n for n in range(1000)}
 
@@ -54,29 +54,45 @@ async def test_many_users_are_read_concurrently_in_statements_of_bounded_size() 
     users = [f"user-{n}" for n in range(KEYS_PER_READ * 2 + 1)]
     loading = asyncio.create_task(StateReads(store.read).load(users, None))
     await turns()
-    assert [len(sent) for sent in store.sent] == [KEYS_PER_READ, KEYS_PER_READ, 1]
-    for number in range(3):
-        store.answer(number)
+    assert [len(sent) for sent in store.sent] == [KEYS_PER_READ, KEYS_PER_READ]
+    store.answer(0)
+    await turns()
+    assert [len(sent) for sent in store.sent[2:]] == [1]
+    store.answer(1)
+    store.answer(2)
     assert await loading == {user_id: ANSWERED[user_id] for user_id in users}
 
 
 async def test_while_the_store_is_busy_readers_of_the_same_users_share_one_statement() -> None:
     store = Store()
     reads = StateReads(store.read)
-    first = [asyncio.create_task(reads.load([f"user-{n}"], None)) for n in range(8)]
+    first = [asyncio.create_task(reads.load([f"user-{n}"], None)) for n in range(READS_UNDER_WAY)]
     await turns()
-    assert len(store.sent) == 8
+    assert store.sent == [["user-0"], ["user-1"]]
     later = [asyncio.create_task(reads.load([user_id], None)) for user_id in ("user-8", "user-9", "user-8")]
     await turns()
-    assert len(store.sent) == 8, "they wait for one of those that are under way"
+    assert len(store.sent) == 2, "they wait for one of those that are under way"
     store.answer(0)
     await turns()
-    assert store.sent[8] == ["user-8", "user-9"]
-    store.answer(8)
+    assert store.sent[2] == ["user-8", "user-9"]
+    store.answer(2)
     assert [await each for each in later] == [{"user-8": b"8"}, {"user-9": b"9"}, {"user-8": b"8"}]
-    for number in range(1, 8):
+    store.answer(1)
+    assert [await each for each in first] == [{"user-0": b"0"}, {"user-1": b"1"}]
+
+
+async def test_full_statements_keep_a_node_busy() -> None:
+    store = Store()
+    reads = StateReads(store.read)
+    users = [f"user-{n}" for n in range(KEYS_PER_READ * (FULL_READS_UNDER_WAY + 1))]
+    loading = asyncio.create_task(reads.load(users, None))
+    await turns()
+    assert len(store.sent) == FULL_READS_UNDER_WAY
+    store.answer(0)
+    await turns()
+    for number in range(1, len(store.sent)):
         store.answer(number)
-    assert [await each for each in first] == [{f"user-{n}": b"%d" % n} for n in range(8)]
+    assert len(await loading) == len(users)
 
 
 async def test_nobody_is_given_an_answer_that_was_under_way_before_they_asked() -> None:
@@ -108,7 +124,7 @@ async def test_users_of_different_replicas_never_share_a_statement() -> None:
 async def test_a_failure_is_told_to_all_who_share_it_and_ends_nothing_else() -> None:
     store = Store()
     reads = StateReads(store.read)
-    busy = [asyncio.create_task(reads.load([f"user-{n}"], None)) for n in range(8)]
+    busy = [asyncio.create_task(reads.load([f"user-{n}"], None)) for n in range(READS_UNDER_WAY)]
     sharing = [asyncio.create_task(reads.load(["user-8"], None)) for _ in range(2)]
     await turns()
     sharing.append(asyncio.create_task(reads.load(["user-8"], None)))
@@ -117,13 +133,13 @@ async def test_a_failure_is_told_to_all_who_share_it_and_ends_nothing_else() -> 
     gave_up.cancel()
     store.answer(0)
     await turns()
-    store.answer(8, StoreUnavailable("away"))
+    store.answer(2, StoreUnavailable("away"))
     for each in sharing:
         with pytest.raises(StoreUnavailable):
             await each
     again = asyncio.create_task(reads.load(["user-8"], None))
     await turns()
-    for number in (*range(1, 8), 9):
-        store.answer(number)
+    store.answer(1)
+    store.answer(3)
     assert await again == {"user-8": b"8"}
     assert all([await each for each in busy])
