@@ -17,6 +17,7 @@ import msgspec
 from features.catalogue import Catalogue
 from features.cells import Cells
 from features.definitions import Base, Part
+from features.duplicates import DuplicateWindow
 from features.format1 import upgrade
 from features.limits import ID_BYTES, KEPT_BYTES, MAX_PACKED_BYTES, make_room, prune
 from features.packed import (
@@ -90,10 +91,10 @@ def pack(state: UserState, catalogue: Catalogue) -> bytes:
     return _DEFLATED + bytes(cramjam.zlib.compress(blob, 1))  # in less than half of zlib's time
 
 
-def unpack(blob: bytes, catalogue: Catalogue) -> UserState:
+def unpack(blob: bytes, catalogue: Catalogue, *, with_ids: bool = True) -> UserState:
     """The state that `pack` wrote, in this or an earlier format, by this or another catalogue.
 
-    Raises UnreadableState.
+    `with_ids=False` leaves the duplicate guard empty, which only a fold asks. Raises UnreadableState.
     """
     try:
         if blob.startswith(_DEFLATED):
@@ -124,7 +125,7 @@ def unpack(blob: bytes, catalogue: Catalogue) -> UserState:
             parts=_parts(packed.parts, stored[packed.cell_measures :], catalogue, base),
             counts_from_ms=adopt_since(stored, since, catalogue, packed.append_ms),
             counts_from_offsets=adopt_since(stored, offsets, catalogue, 0 if position is None else position.offset + 1),
-            duplicates=unpack_ids(packed.ids, base),
+            duplicates=unpack_ids(packed.ids, base) if with_ids else DuplicateWindow(),
         )
     except UnreadableState:
         raise

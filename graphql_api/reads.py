@@ -105,7 +105,7 @@ class Reads:
         return self._unpacked(user_id, (await self._store.load_states([user_id])).get(user_id))
 
     def _unpacked(self, user_id: str, packed: bytes | None) -> UserRow:
-        state = None if packed is None else unpack(packed, self._catalogue)
+        state = None if packed is None else unpack(packed, self._catalogue, with_ids=False)
         return UserRow(user_id, state, self._clock(), fresh=True)
 
     async def timeline(self, row: UserRow, *, first: int, after: str | None, types: list[str] | None) -> TimelinePage:

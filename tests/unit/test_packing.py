@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 
+from features.derive import derive
 from features.packing import UnreadableState, pack, unpack
 from schemas.events import Event
 from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, make_event
@@ -122,3 +123,13 @@ def test_ids_are_packed_anew_when_times_no_longer_fit_32_bits() -> None:
         log.send(make_event(NOW_MS + days * DAY_MS), append_ms=NOW_MS + days * DAY_MS)
         log.send(make_event(NOW_MS + (days - 29) * DAY_MS), append_ms=NOW_MS + days * DAY_MS)
         assert unpack(pack(log.state, CATALOGUE), CATALOGUE) == log.state
+
+
+@PROPERTY
+@given(some_events())
+def test_a_state_without_ids_reads_as_the_whole(events: list[Event]) -> None:
+    packed = pack(folded(events).state, CATALOGUE)
+    whole, read = unpack(packed, CATALOGUE), unpack(packed, CATALOGUE, with_ids=False)
+    assert len(whole.duplicates.ids) == len({event.event_id for event in events})
+    assert not read.duplicates.ids
+    assert derive(CATALOGUE, read, NOW_MS) == derive(CATALOGUE, whole, NOW_MS)
