@@ -1,4 +1,5 @@
-"""Gathers reads of states: a few statements are under way at a time, and what comes meanwhile shares the next ones.
+"""Gathers reads of states: few statements are under way to the same replicas at a time, and what comes meanwhile shares
+the next ones.
 
 A key in a statement costs a tenth of a statement. Only reads that have not been sent are shared: an answer that was
 under way before somebody asked could be older than what they have seen.
@@ -7,15 +8,17 @@ under way before somebody asked could be older than what they have seen.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Final
 
 KEYS_PER_READ: Final = 50
-# Of the same replicas. Enough to keep a node busy; more would only make the statements smaller.
-FULL_READS_UNDER_WAY: Final = 8
+# Enough to keep a node busy; more would only make the statements smaller.
+READS_UNDER_WAY: Final = 8
 # With so many under way, what is not full waits for company: with 16 readers a read costs a sixth less than with 8.
-READS_UNDER_WAY: Final = 2
+PARTIAL_READS_UNDER_WAY: Final = 2
+# But not for long: two statements may hang.
+PATIENCE_SECONDS: Final = 0.01
 
 ReadStates = Callable[[Sequence[str]], Awaitable[dict[str, bytes]]]
 
@@ -23,8 +26,7 @@ ReadStates = Callable[[Sequence[str]], Awaitable[dict[str, bytes]]]
 class _Read:
     """One statement that is to be sent, and the answer that everybody with a key in it waits for."""
 
-    def __init__(self, replicas: Hashable) -> None:
-        self.replicas = replicas
+    def __init__(self) -> None:
         self.user_ids: list[str] = []
         self.states: asyncio.Future[dict[str, bytes]] = asyncio.get_running_loop().create_future()
 
@@ -39,19 +41,21 @@ class StateReads:
 
     def __init__(self, read: ReadStates) -> None:
         self._read = read
-        self._waiting: defaultdict[Hashable, deque[_Read]] = defaultdict(deque)
-        self._by_user: dict[str, _Read] = {}
-        self._under_way: Counter[Hashable] = Counter()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._groups: dict[Hashable, _Group] = {}
 
     async def load(self, user_ids: Sequence[str], replicas: Callable[[str], Hashable] | None) -> dict[str, bytes]:
         """The states of those who have one. `replicas` gives those of a key; None: all keys have the same.
 
         Raises what `read` raises.
         """
-        reads = {self._read_of(user_id, replicas) for user_id in user_ids}
-        for group in {read.replicas for read in reads}:
-            self._start(group)
+        reads: set[_Read] = set()
+        groups: set[_Group] = set()
+        for user_id in user_ids:
+            group = self._group(None if replicas is None else replicas(user_id))
+            groups.add(group)
+            reads.add(group.read_of(user_id))
+        for group in groups:
+            group.start()
         if not reads:
             return {}
         await asyncio.wait([read.states for read in reads])
@@ -60,28 +64,53 @@ class StateReads:
             found |= read.states.result()
         return {user_id: found[user_id] for user_id in user_ids if user_id in found}
 
-    def _read_of(self, user_id: str, replicas: Callable[[str], Hashable] | None) -> _Read:
+    def _group(self, replicas: Hashable) -> _Group:
+        group = self._groups.get(replicas)
+        if group is None:
+            group = self._groups[replicas] = _Group(self._read, lambda: self._groups.pop(replicas, None))
+        return group
+
+
+class _Group:
+    """The reads of keys that have the same replicas; calls `on_idle` when none is left."""
+
+    def __init__(self, read: ReadStates, on_idle: Callable[[], object]) -> None:
+        self._read = read
+        self._on_idle = on_idle
+        self._waiting: deque[_Read] = deque()
+        self._by_user: dict[str, _Read] = {}
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def read_of(self, user_id: str) -> _Read:
         """The read that waits to be sent and has the key."""
         read = self._by_user.get(user_id)
         if read is None:
-            group = None if replicas is None else replicas(user_id)
-            waiting = self._waiting[group]
-            if not waiting or waiting[-1].full:
-                waiting.append(_Read(group))
-            read = self._by_user[user_id] = waiting[-1]
+            if not self._waiting or self._waiting[-1].full:
+                self._waiting.append(_Read())
+            read = self._by_user[user_id] = self._waiting[-1]
             read.user_ids.append(user_id)
         return read
 
-    def _start(self, group: Hashable) -> None:
-        waiting = self._waiting[group]
-        while waiting and self._under_way[group] < (FULL_READS_UNDER_WAY if waiting[0].full else READS_UNDER_WAY):
-            read = waiting.popleft()
-            for user_id in read.user_ids:
-                del self._by_user[user_id]
-            self._under_way[group] += 1
-            task = asyncio.create_task(self._send(read))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def start(self) -> None:
+        """Send what may be sent; what is left is sent as soon as there is room for it, or in PATIENCE_SECONDS."""
+        while self._waiting and len(self._under_way) < self._limit(self._waiting[0]):
+            self._send_next()
+        if self._waiting:
+            asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._give_up_waiting, self._waiting[-1])
+
+    def _limit(self, read: _Read) -> int:
+        return READS_UNDER_WAY if read.full else PARTIAL_READS_UNDER_WAY
+
+    def _give_up_waiting(self, read: _Read) -> None:
+        """Send everything up to `read`, if it still waits, as if all were full."""
+        while read in self._waiting and len(self._under_way) < READS_UNDER_WAY:
+            self._send_next()
+
+    def _send_next(self) -> None:
+        read = self._waiting.popleft()
+        for user_id in read.user_ids:
+            del self._by_user[user_id]
+        self._under_way.add(asyncio.create_task(self._send(read)))
 
     async def _send(self, read: _Read) -> None:
         try:
@@ -90,5 +119,9 @@ class StateReads:
             read.states.set_exception(error)
             read.states.exception()  # marks it as seen: those who wait may have given up
         finally:
-            self._under_way[read.replicas] -= 1
-            self._start(read.replicas)
+            task = asyncio.current_task()
+            assert task is not None
+            self._under_way.discard(task)
+            self.start()
+            if not self._under_way:
+                self._on_idle()

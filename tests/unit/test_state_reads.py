@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from storage.errors import StoreUnavailable
-from storage.state_reads import FULL_READS_UNDER_WAY, KEYS_PER_READ, READS_UNDER_WAY, StateReads
+from storage.state_reads import KEYS_PER_READ, PARTIAL_READS_UNDER_WAY, READS_UNDER_WAY, StateReads
 
 ANSWERED = {f"user-{n}": b"%d" % n for n in range(1000)}
 
@@ -18,11 +18,13 @@ class Store:
 
     def __init__(self) -> None:
         self.sent: list[list[str]] = []
+        self.asked = asyncio.Event()
         self._answers: list[asyncio.Future[None]] = []
 
     async def read(self, user_ids: Sequence[str]) -> dict[str, bytes]:
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.sent.append(list(user_ids))
+        self.asked.set()
         self._answers.append(answer)
         await answer
         return {user_id: ANSWERED[user_id] for user_id in user_ids if user_id in ANSWERED}
@@ -66,7 +68,7 @@ async def test_many_users_are_read_concurrently_in_statements_of_bounded_size() 
 async def test_while_the_store_is_busy_readers_of_the_same_users_share_one_statement() -> None:
     store = Store()
     reads = StateReads(store.read)
-    first = [asyncio.create_task(reads.load([f"user-{n}"], None)) for n in range(READS_UNDER_WAY)]
+    first = [asyncio.create_task(reads.load([f"user-{n}"], None)) for n in range(PARTIAL_READS_UNDER_WAY)]
     await turns()
     assert store.sent == [["user-0"], ["user-1"]]
     later = [asyncio.create_task(reads.load([user_id], None)) for user_id in ("user-8", "user-9", "user-8")]
@@ -84,10 +86,10 @@ async def test_while_the_store_is_busy_readers_of_the_same_users_share_one_state
 async def test_full_statements_keep_a_node_busy() -> None:
     store = Store()
     reads = StateReads(store.read)
-    users = [f"user-{n}" for n in range(KEYS_PER_READ * (FULL_READS_UNDER_WAY + 1))]
+    users = [f"user-{n}" for n in range(KEYS_PER_READ * (READS_UNDER_WAY + 1))]
     loading = asyncio.create_task(reads.load(users, None))
     await turns()
-    assert len(store.sent) == FULL_READS_UNDER_WAY
+    assert len(store.sent) == READS_UNDER_WAY
     store.answer(0)
     await turns()
     for number in range(1, len(store.sent)):
@@ -124,7 +126,7 @@ async def test_users_of_different_replicas_never_share_a_statement() -> None:
 async def test_a_failure_is_told_to_all_who_share_it_and_ends_nothing_else() -> None:
     store = Store()
     reads = StateReads(store.read)
-    busy = [asyncio.create_task(reads.load([f"user-{n}"], None)) for n in range(READS_UNDER_WAY)]
+    busy = [asyncio.create_task(reads.load([f"user-{n}"], None)) for n in range(PARTIAL_READS_UNDER_WAY)]
     sharing = [asyncio.create_task(reads.load(["user-8"], None)) for _ in range(2)]
     await turns()
     sharing.append(asyncio.create_task(reads.load(["user-8"], None)))
@@ -143,3 +145,19 @@ async def test_a_failure_is_told_to_all_who_share_it_and_ends_nothing_else() -> 
     store.answer(3)
     assert await again == {"user-8": b"8"}
     assert all([await each for each in busy])
+
+
+async def test_statements_that_hang_hold_nobody_up_who_has_waited_a_moment() -> None:
+    store = Store()
+    reads = StateReads(store.read)
+    hanging = [asyncio.create_task(reads.load([f"user-{n}"], None)) for n in range(PARTIAL_READS_UNDER_WAY)]
+    await turns()
+    store.asked.clear()
+    patient = asyncio.create_task(reads.load(["user-8"], None))
+    await asyncio.wait_for(store.asked.wait(), 30)
+    store.answer(len(hanging))
+    assert await patient == {"user-8": b"8"}
+    assert not any(task.done() for task in hanging)
+    for number in range(len(hanging)):
+        store.answer(number)
+    await asyncio.gather(*hanging)
