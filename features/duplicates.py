@@ -95,6 +95,8 @@ class DuplicateWindow:
     evicted_early: int = 0  # ids that the count limit pushed out before their 24 hours were over; not stored
     dropped: int = field(default=0, compare=False)
     """Ids that have left at the front since this object was made."""
+    left_packed: bool = field(default=False, compare=False)
+    """The ids were not unpacked: the state can be read, and neither folded nor packed."""
     columns: Columns | None = field(default=None, compare=False, repr=False)
     """See features.packed_ids; None after a change that is not at the end or the front."""
 

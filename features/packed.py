@@ -36,7 +36,7 @@ def rebased(layers: Sequence[Cells], append_ms: int, sign: int) -> tuple[Cells, 
 
 def adopt_since(stored: Sequence[int], since: Sequence[int], catalogue: Catalogue, new: int) -> list[int]:
     """Since when, or from which offset on, each measure of `catalogue` counts; `new` for what was not stored."""
-    if tuple(stored) == catalogue.fingerprints:
+    if tuple(stored) == catalogue.fingerprints and len(since) == len(stored):
         return list(since)
     known = dict(zip(stored, since, strict=True))
     return [known.get(each, new) for each in catalogue.fingerprints]

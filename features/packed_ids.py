@@ -77,6 +77,8 @@ class Columns:
 
 def pack_ids(window: DuplicateWindow, base: Base) -> PackedIds:
     """The window, its hours relative to `base`."""
+    if window.left_packed:
+        raise ValueError("the ids of this state were not unpacked, so it cannot be packed")
     columns = window.columns
     if columns is None or not columns.reaches(base.append_ms):
         first_offset = min((each[0] for each in window.ids.values() if each[0] != FORGOTTEN_OFFSET), default=0)

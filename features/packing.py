@@ -94,7 +94,8 @@ def pack(state: UserState, catalogue: Catalogue) -> bytes:
 def unpack(blob: bytes, catalogue: Catalogue, *, with_ids: bool = True) -> UserState:
     """The state that `pack` wrote, in this or an earlier format, by this or another catalogue.
 
-    `with_ids=False` leaves the duplicate guard empty, which only a fold asks. Raises UnreadableState.
+    `with_ids=False` leaves out the duplicate guard, which only a fold needs: such a state can be read, and not packed.
+    Raises UnreadableState.
     """
     try:
         if blob.startswith(_DEFLATED):
@@ -125,7 +126,7 @@ def unpack(blob: bytes, catalogue: Catalogue, *, with_ids: bool = True) -> UserS
             parts=_parts(packed.parts, stored[packed.cell_measures :], catalogue, base),
             counts_from_ms=adopt_since(stored, since, catalogue, packed.append_ms),
             counts_from_offsets=adopt_since(stored, offsets, catalogue, 0 if position is None else position.offset + 1),
-            duplicates=unpack_ids(packed.ids, base) if with_ids else DuplicateWindow(),
+            duplicates=unpack_ids(packed.ids, base) if with_ids else DuplicateWindow(left_packed=True),
         )
     except UnreadableState:
         raise

@@ -133,3 +133,5 @@ def test_a_state_without_ids_reads_as_the_whole(events: list[Event]) -> None:
     assert len(whole.duplicates.ids) == len({event.event_id for event in events})
     assert not read.duplicates.ids
     assert derive(CATALOGUE, read, NOW_MS) == derive(CATALOGUE, whole, NOW_MS)
+    with pytest.raises(ValueError, match="cannot be packed"):
+        pack(read, CATALOGUE)
