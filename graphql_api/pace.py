@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 LEAST_SECONDS: Final = 0.002
-"""A look that found the row sooner was no wait."""
+"""The shortest pause."""
+# Of the wait so far: by as much a wait may become longer than it has to be.
 _SHARE: Final = 0.2
+# Weight of the latest wait in the average: one out of line changes little, ten change it.
 _LEARNING: Final = 0.2
 _LONGEST_USUAL_SECONDS: Final = 0.2
 
@@ -14,8 +16,9 @@ _LONGEST_USUAL_SECONDS: Final = 0.2
 class Pace:
     """The pauses between two looks: each look costs the store a read, each pause costs the reader freshness.
 
-    Waits of one time are alike. So the first pause lasts for half of what waits took lately, an exponentially weighted
-    average of at most 200 ms lest an outage slows the reads after it. Each later one is a fifth of the wait so far.
+    Waits of one time are alike. So the second look comes after half of what waits took lately: an exponentially
+    weighted average, of at most 200 ms lest an outage slows the reads after it. Later pauses are a fifth of the wait
+    so far.
     """
 
     def __init__(self) -> None:
@@ -26,7 +29,6 @@ class Pace:
         return max(LEAST_SECONDS, self._usual_seconds / 2 - waited_seconds, waited_seconds * _SHARE)
 
     def learn(self, waited_seconds: float) -> None:
-        """A wait is over after so long."""
-        if waited_seconds >= LEAST_SECONDS:
-            latest = min(waited_seconds, _LONGEST_USUAL_SECONDS)
-            self._usual_seconds += (latest - self._usual_seconds) * _LEARNING
+        """A wait is over after so long, at least one pause included: without one it tells of the store alone."""
+        latest = min(waited_seconds, _LONGEST_USUAL_SECONDS)
+        self._usual_seconds += (latest - self._usual_seconds) * _LEARNING

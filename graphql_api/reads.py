@@ -79,15 +79,18 @@ class Reads:
         loop = asyncio.get_running_loop()
         began = loop.time()
         deadline = began + seconds
+        paused = False
         while True:
             row = await self._row(user_id)
             now = loop.time()
             if position.reached_by(None if row.state is None else row.state.position):
-                self._pace.learn(now - began)
+                if paused:
+                    self._pace.learn(now - began)
                 return row
             if now >= deadline:
                 return replace(row, fresh=False)
             await asyncio.sleep(min(self._pace.pause(now - began), deadline - now))
+            paused = True
 
     async def users(self, user_ids: Sequence[str]) -> Iterator[UserRow]:
         """The rows of up to 100 users, in the order of their ids. Raises BadUserInput, StoreUnavailable.

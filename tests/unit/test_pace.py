@@ -32,15 +32,6 @@ def test_after_long_waits_short_ones_are_short_again() -> None:
     assert last[-1] <= 0.01 + 2 * LEAST_SECONDS
 
 
-def test_what_was_there_at_once_says_nothing_of_waits() -> None:
-    pace, other = Pace(), Pace()
-    looks(pace, 0.1)
-    looks(other, 0.1)
-    for _ in range(50):
-        looks(pace, 0.0)
-    assert pace.pause(0.0) == other.pause(0.0)
-
-
 def test_an_outage_slows_no_later_read_by_more_than_a_tenth_of_a_second() -> None:
     pace = Pace()
     for _ in range(50):
