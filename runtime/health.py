@@ -17,8 +17,9 @@ from runtime import metrics
 Check = Callable[[], Awaitable[str | None]]
 
 _INTERVAL_SECONDS: Final = 1.0
-# Until a check passes for the first time: whoever starts a process waits for that.
+# Whoever starts a process waits until its checks have passed.
 _STARTING_SECONDS: Final = 0.1
+_START_TAKES_SECONDS: Final = 30.0
 # A check that takes longer is a failed check: an operator's probe waits a second or two at most.
 _CHECK_SECONDS: Final = 2.0
 
@@ -45,7 +46,7 @@ class _Result:
 class Readiness:
     """Runs checks in the background, so that a probe is answered at once and costs nothing.
 
-    Each runs every second, and ten times a second until it has passed once.
+    Each runs again a second later; while the process starts, 0.1 s later until it has passed once.
     """
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
@@ -79,13 +80,14 @@ class Readiness:
         return all(check["ok"] for check in checks.values()), checks
 
     async def _repeat(self, name: str, check: Check) -> None:
-        pause_seconds = _STARTING_SECONDS
+        passed = False
         while True:
             reason = await _run(check)
-            self._results[name] = _Result(reason, time.monotonic())
-            if reason is None:
-                pause_seconds = _INTERVAL_SECONDS
-            await asyncio.sleep(pause_seconds)
+            now = time.monotonic()
+            self._results[name] = _Result(reason, now)
+            passed = passed or reason is None
+            starting = not passed and now - self._born < _START_TAKES_SECONDS
+            await asyncio.sleep(_STARTING_SECONDS if starting else _INTERVAL_SECONDS)
 
 
 async def _run(check: Check) -> str | None:
