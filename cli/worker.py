@@ -54,11 +54,12 @@ async def _work(settings: Settings, stop: asyncio.Event) -> int:
         running.push_async_callback(store.close)
         await producer.start()
         running.push_async_callback(producer.stop)
-        worker = await _unless_stopped(_join(settings, store, producer, catalogue), stop)
+        worker = await _unless_stopped(_new_worker(settings, store, producer, catalogue), stop)
         if worker is None:
             return 0
         membership.worker = worker
         running.push_async_callback(worker.stop)
+        await _unless_stopped(worker.start(), stop)
         reason = await _unless_stopped(_why_not_on(worker, store), stop)
         if reason is None:
             return 0
@@ -66,13 +67,13 @@ async def _work(settings: Settings, stop: asyncio.Event) -> int:
         return 1
 
 
-async def _join(settings: Settings, store: CassandraUserStore, producer: EventProducer, catalogue: Catalogue) -> Worker:
-    """Wait for both dependencies, however long that takes, then join the group."""
+async def _new_worker(
+    settings: Settings, store: CassandraUserStore, producer: EventProducer, catalogue: Catalogue
+) -> Worker:
+    """A worker that may join the group: waits for both dependencies, however long that takes."""
     await adopt(store, catalogue)
     await producer.connected()
-    worker = await new_worker(settings.kafka, settings.worker, store=store, producer=producer, catalogue=catalogue)
-    await worker.start()
-    return worker
+    return await new_worker(settings.kafka, settings.worker, store=store, producer=producer, catalogue=catalogue)
 
 
 async def _why_not_on(worker: Worker, store: CassandraUserStore) -> BaseException:

@@ -66,7 +66,7 @@ class Worker:
         return bool(self._app.consumer_generation_id)
 
     async def start(self) -> None:
-        """Join the group; returns before partitions are assigned."""
+        """Join the group; returns after the first assignment."""
         metrics.LANE_PENDING_RECORDS.set_function(lambda: self._budget.records)
         await self._app.start()
 
