@@ -54,9 +54,10 @@ class _NoTables(TableManager):
     """Faust's own waits a second for tables to be declared before it joins the group; there are none."""
 
     async def on_start(self) -> None:
-        """What is left of it: the conductor waits for this, and the rebalances go through the recovery."""
+        """The rest of it: the first lets the app subscribe, and the recovery resumes reading after each rebalance."""
         await self._update_channels()
-        await self.recovery.start()
+        if not self.should_stop:
+            await self.recovery.start()
 
 
 class WorkerApp(faust.App):
