@@ -146,10 +146,9 @@ class CassandraUserStore:
         """See UserStore."""
         query = "SELECT store_id, events_epoch FROM deployment WHERE name = 'headrace'"
         [rows] = await execute_all(self._connection.session, [(query, None)])
-        for store_id, events_epoch in rows:
-            if events_epoch is not None:
-                return Deployment(store_id, events_epoch)
-        raise NotMigrated("this store has no identity yet; run ./headrace migrate")
+        if not rows or rows[0][1] is None:
+            raise NotMigrated("this store has no identity yet; run ./headrace migrate")
+        return Deployment(*rows[0])
 
     async def load_manifest(self) -> bytes | None:
         """See UserStore."""

@@ -37,8 +37,9 @@ class _Connection(Cluster.connection_class):  # type: ignore[misc]  # the driver
 
 
 def connect(settings: CassandraSettings, keyspace: str | None) -> Session:
-    """Connect; blocks. Its answers hold rows as tuples. Raises StoreUnavailable, or NotMigrated where the keyspace is
-    missing.
+    """Connect; blocks. Answers hold rows as tuples.
+
+    Raises StoreUnavailable, or NotMigrated where the keyspace is missing.
     """
     profile = ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=settings.local_datacenter)),
@@ -60,6 +61,7 @@ def connect(settings: CassandraSettings, keyspace: str | None) -> Session:
     )
     try:
         session = cluster.connect()
+        session.default_fetch_size = None  # whole answers: every statement of ours bounds its rows by itself
         if keyspace is not None:
             session.set_keyspace(keyspace)  # by itself, for the driver hides a missing keyspace among dead hosts
         return session
