@@ -54,10 +54,11 @@ _DIRECTORIES: Final = {
     "cdc_raw_directory": "cdc_raw",
 }
 
-# After a request Cassandra's workers look for the next one for 10 ms, in sleeps of 10 us that Linux makes 60: under a
-# light load 20 000 wake-ups a second, a third of its CPU. A longer timer slack, which the threads inherit, makes the
-# same sleeps longer, and a request waits for a worker by half of it.
+# After a request Cassandra's workers look for the next one for 10 ms, in sleeps of 10 us and the timer slack, 50 us on
+# Linux: under a light load 20 000 wake-ups a second, a quarter of its CPU. Threads inherit a longer slack, which makes
+# these sleeps longer; a request then waits up to that long for a worker.
 TIMER_SLACK_NS: Final = 300_000
+# `$0` is the slack, `$@` the command.
 _WITH_TIMER_SLACK: Final = ("/bin/sh", "-c", 'echo "$0" 2>/dev/null >/proc/self/timerslack_ns; exec "$@"')
 
 # What Cassandra 5.0 asks of Java 17 in its own jvm17-server.options.
@@ -176,7 +177,6 @@ class Cassandra:
             f"-Dlogback.configurationFile={(self._conf / 'logback.xml').as_uri()}",
             f"-Dcassandra.jmx.local.port={node.jmx_port}",
             "-Dcassandra-foreground=yes",
-            "-Dcassandra.set_sep_thread_name=false",  # a system call each time a worker turns to another queue
             # One node has nobody to wait for.
             "-Dcassandra.superuser_setup_delay_ms=0",
             "-Dcassandra.skip_wait_for_gossip_to_settle=0",

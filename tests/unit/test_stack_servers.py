@@ -118,7 +118,7 @@ def test_a_cluster_id_is_never_taken_for_an_option() -> None:
     assert not any(new_cluster_id().startswith("-") for _ in range(2_000))
 
 
-@pytest.mark.skipif(not Path("/proc/self/timerslack_ns").exists(), reason="this system has no timer slack")
+@pytest.mark.skipif(not os.access("/proc/self/timerslack_ns", os.W_OK), reason="no timer slack to be set here")
 def test_cassandra_is_run_with_its_timer_slack() -> None:
     argv = with_timer_slack("/bin/sh", "-c", 'cat /proc/self/timerslack_ns; echo "$@"', "sh", "an argument", "$HOME")
     lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
