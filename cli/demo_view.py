@@ -36,12 +36,23 @@ class Progress:
         if self.sending_seconds is not None:
             return f"verifying users {self.verified}/{self.to_verify}"
         books, latest = self.books, sorted(self.books.freshness_ms[-200:])
-        fresh = f", fresh in {latest[len(latest) // 2]:.0f} ms" if latest else ""
+        fresh = ""
+        if latest:
+            p50, p99 = (latest[len(latest) * percent // 100] for percent in (50, 99))
+            fresh = f", fresh in {p50:.0f} ms (p50), {p99:.0f} ms (p99)"
         rate = books.accepted / max(0.001, time.monotonic() - self.began)
         return (
             f"sent {books.sent}/{self.planned}: {books.accepted} accepted ({rate:.0f}/s), {books.rejected} rejected, "
             f"{books.retried} retried, {books.duplicates_sent} known already{fresh}"
         )
+
+    def user_lines(self) -> list[str]:
+        """The watched users whose features are known."""
+        return [
+            f"{user_id}: " + ", ".join(f"{name} {_cell(values.get(name))}" for name in _SHOWN)
+            for user_id, values in self.watched.items()
+            if values is not None
+        ]
 
 
 def render(progress: Progress) -> RenderableType:
