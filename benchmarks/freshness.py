@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import sys
 import time
 from functools import partial
 from typing import Final
+
+import uvloop
 
 from benchmarks.bench import Bench
 from benchmarks.harness import HEADRACE, Entry, Sample, Side, WrongResult, alternate
@@ -69,12 +70,12 @@ def _service(bench: Bench, settings: Settings, role: str, port: int) -> ServerPr
 
 def _run(bench: Bench, api: ServerProcess, worker: ServerProcess) -> list[Sample]:
     drive = partial(_drive, bench, api, worker)
-    asyncio.run(drive(CAPACITY, events=bench.size(2_000, 1_000), rate=None))  # warms both processes up
-    capacity = asyncio.run(drive(CAPACITY, events=bench.size(10_000, 2_000), rate=None))
+    uvloop.run(drive(CAPACITY, events=bench.size(2_000, 1_000), rate=None))  # warms both processes up
+    capacity = uvloop.run(drive(CAPACITY, events=bench.size(10_000, 2_000), rate=None))
     samples = [capacity]
     for case, share in _SHARES.items():
         rate = max(1, round(share * capacity.items / capacity.wall_seconds))
-        samples.append(asyncio.run(drive(case, events=rate * bench.size(20, 4), rate=rate)))
+        samples.append(uvloop.run(drive(case, events=rate * bench.size(20, 4), rate=rate)))
     return samples
 
 
