@@ -15,9 +15,8 @@ from typing import Final
 KEYS_PER_READ: Final = 50
 # Enough to keep a node busy; more would only make the statements smaller.
 READS_UNDER_WAY: Final = 8
-# With so many under way, what is not full waits for company: with 16 readers a read costs a sixth less than with 8.
-PARTIAL_READS_UNDER_WAY: Final = 2
-# But not for long: two statements may hang.
+# A read that is not full waits for company while another such read is under way: with 16 readers each costs a quarter
+# less. But not for long, as that one may hang.
 PATIENCE_SECONDS: Final = 0.01
 
 ReadStates = Callable[[Sequence[str]], Awaitable[dict[str, bytes]]]
@@ -80,6 +79,8 @@ class _Group:
         self._waiting: deque[_Read] = deque()
         self._by_user: dict[str, _Read] = {}
         self._under_way: set[asyncio.Task[None]] = set()
+        self._partial: set[_Read] = set()
+        """Those under way that were not full."""
 
     def read_of(self, user_id: str) -> _Read:
         """The read that waits to be sent and has the key."""
@@ -93,23 +94,26 @@ class _Group:
 
     def start(self) -> None:
         """Send what may be sent; what is left is sent as soon as there is room for it, or in PATIENCE_SECONDS."""
-        while self._waiting and len(self._under_way) < self._limit(self._waiting[0]):
+        while self._waiting and self._has_room and (self._waiting[0].full or not self._partial):
             self._send_next()
         if self._waiting:
             asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._give_up_waiting, self._waiting[-1])
 
-    def _limit(self, read: _Read) -> int:
-        return READS_UNDER_WAY if read.full else PARTIAL_READS_UNDER_WAY
+    @property
+    def _has_room(self) -> bool:
+        return len(self._under_way) < READS_UNDER_WAY
 
     def _give_up_waiting(self, read: _Read) -> None:
         """Send everything up to `read`, if it still waits, as if all were full."""
-        while read in self._waiting and len(self._under_way) < READS_UNDER_WAY:
+        while read in self._waiting and self._has_room:
             self._send_next()
 
     def _send_next(self) -> None:
         read = self._waiting.popleft()
         for user_id in read.user_ids:
             del self._by_user[user_id]
+        if not read.full:
+            self._partial.add(read)
         self._under_way.add(asyncio.create_task(self._send(read)))
 
     async def _send(self, read: _Read) -> None:
@@ -122,6 +126,7 @@ class _Group:
             task = asyncio.current_task()
             assert task is not None
             self._under_way.discard(task)
+            self._partial.discard(read)
             self.start()
             if not self._under_way:
                 self._on_idle()
