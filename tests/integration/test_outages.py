@@ -1,4 +1,4 @@
-"""Kafka or Cassandra is away: wait, say so, lose nothing, and go on without being restarted."""
+"""Kafka or Cassandra is away, or everything has died: wait, say so, lose nothing, and go on."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from runtime.producer import EventProducer
 from schemas.topics import EVENTS
 from tests.integration.world import World, commits_of, until, view
 
+CUT_SHORT = Shape(events=4_000, rate=1_000, seed=22)
 OUTAGE = Shape(events=8_000, rate=500, seed=21)
 CASSANDRA_AWAY_SECONDS = 15
 KAFKA_AWAY_SECONDS = 10
@@ -94,6 +95,23 @@ async def test_while_kafka_is_away_events_are_to_be_retried_and_count_once_when_
         assert await world.mismatches(books) == []
         values = [(await client.features(event["userId"]))["viewCount5m"] for event in events]
         assert values == [1] * len(events)
+
+
+async def test_when_every_process_dies_at_once_nothing_that_was_accepted_is_lost(world: World) -> None:
+    stack = world.system.stack
+    await world.start(world.api, world.worker)
+    traffic = await world.drive(CUT_SHORT)
+    await traffic.sent(1_500)
+    try:
+        kills = [asyncio.to_thread(stack.stop, server, kill=True) for server in ("kafka", "cassandra")]
+        await asyncio.gather(world.stop(world.api, world.worker, kill=True), *kills)
+        assert not traffic.task.done(), "the traffic must go on over the failure"
+    finally:
+        await asyncio.to_thread(stack.up)
+    await world.start(world.api, world.worker)
+    books = await traffic.finished()
+    assert books.retried > 0
+    assert await world.mismatches(books) == []
 
 
 def pids(world: World) -> list[int]:
