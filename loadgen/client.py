@@ -24,7 +24,7 @@ _FRESH: Final = (
 _USER: Final = (
     "query User($id: ID!, $after: String, $deadline: Int!, $cursor: String) "
     "{ user(id: $id, after: $after, deadlineMs: $deadline) "
-    "{ fresh featureValues { name value asOf duplicateEvents } timeline(first: 500, after: $cursor) "
+    "{ fresh featureValues { name value approximate asOf duplicateEvents } timeline(first: 500, after: $cursor) "
     "{ edges { node { eventId } } pageInfo { hasNextPage endCursor } } } }"
 )
 _FEATURES: Final = "query Features($id: ID!) { user(id: $id) { featureValues { name value } } }"
@@ -50,7 +50,7 @@ class Tracked:
 class ServedUser:
     """A user as served: feature values as JSON, derived at `as_of_ms`, and the event ids of the timeline.
 
-    `duplicate_events` came again and were not counted.
+    `duplicate_events` came again and were not counted. `approximate` names the features that say that they are.
     """
 
     fresh: bool
@@ -58,6 +58,7 @@ class ServedUser:
     as_of_ms: int
     duplicate_events: int
     timeline: list[str]
+    approximate: frozenset[str] = frozenset()
 
 
 class Client:
@@ -112,6 +113,7 @@ class Client:
             round(as_of.timestamp() * 1000),
             values[0]["duplicateEvents"],
             timeline,
+            frozenset(each["name"] for each in values if each["approximate"]),
         )
 
     async def features(self, user_id: str) -> dict[str, Any]:

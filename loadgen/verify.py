@@ -49,7 +49,7 @@ def compare(user_id: str, books: Books, served: ServedUser) -> list[str]:
     expected = expected_features(events, served.as_of_ms)
     found += [f"{name} is served and not known to the verifier" for name in served.values.keys() - expected.keys()]
     comparable = {name: _in_ms(expected[name], served.values[name]) for name in served.values.keys() & expected.keys()}
-    found += differences(expected, comparable)
+    found += differences(expected, comparable, served.approximate)
     sent_ids = Counter({event["eventId"]: 1 for event in events})
     served_ids = Counter(served.timeline)
     # An event of unknown outcome that was sent again may be in the log once or twice.

@@ -62,11 +62,24 @@ def test_a_moment_may_be_served_as_iso_8601(books: Books) -> None:
     assert compare(USER, books, served(books, values={**values, "lastSeenAt": iso})) == []
 
 
+def rescored(user: ServedUser, factor: float) -> ServedUser:
+    """Served with other scores in a ranking that says that it is approximate."""
+    items = [{**entry, "score": entry["score"] * factor} for entry in user.values["topItems"]]
+    values = {**user.values, "topItems": items}
+    return dataclasses.replace(user, values=values, approximate=frozenset({"topItems"}))
+
+
+def test_an_approximate_ranking_may_have_lost_scores(books: Books) -> None:
+    assert served(books).values["topItems"]
+    assert compare(USER, books, rescored(served(books), 0.9)) == []
+
+
 FAULTS: dict[str, Callable[[ServedUser], ServedUser]] = {
     "stale": lambda user: dataclasses.replace(user, fresh=False),
     "a count too high": lambda user: dataclasses.replace(
         user, values={**user.values, "viewCount1h": user.values["viewCount1h"] + 1}
     ),
+    "a score too high in an approximate ranking": lambda user: rescored(user, 1.1),
     "a sum too low": lambda user: dataclasses.replace(user, values={**user.values, "revenue30d": 12.49}),
     "a list in another order": lambda user: dataclasses.replace(
         user, values={**user.values, "recentItems": user.values["recentItems"][::-1]}
