@@ -215,6 +215,8 @@ def print_status(status: dict[str, object], *, as_json: bool) -> None:
         return
     print(f"GraphQL      {status['api']}/graphql")
     print(f"Kafka        {', '.join(status['kafka'])}")  # type: ignore[arg-type]
+    cassandra = status["cassandra"]
+    print(f"Cassandra    {', '.join(cassandra['contactPoints'])}:{cassandra['port']}")  # type: ignore[index]
 
 
 if __name__ == "__main__":

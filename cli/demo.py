@@ -77,10 +77,12 @@ class Outcome:
 def demo(settings: Settings, *, events: int, seed: int, rate: int, once: bool, as_json: bool, report: Report) -> bool:
     """Run it; whether everything was as it must be. What this has started is stopped again if `once`."""
     system = System(settings, report)
-    found_running = {process.name for process in system.stack.keeper.all()}
+    found = system.stack.keeper.all()
+    found_running = {process.name for process in found}
+    cold = not {"kafka", "cassandra"} <= {process.role for process in found}
     try:
         system.up()
-        outcome = uvloop.run(_run(system, Shape(events, rate, seed), report, cold=not found_running))
+        outcome = uvloop.run(send_and_verify(system, Shape(events, rate, seed), report, cold=cold))
         _print(outcome, as_json=as_json, report=report)
     finally:
         if once:
@@ -101,7 +103,8 @@ def percentile(samples: list[float], percent: int) -> float | None:
     return round(statistics.quantiles(samples, n=100, method="inclusive")[percent - 1], 1)
 
 
-async def _run(system: System, shape: Shape, report: Report, *, cold: bool) -> Outcome:
+async def send_and_verify(system: System, shape: Shape, report: Report, *, cold: bool) -> Outcome:
+    """Send the traffic to a system that runs and compare every user; a `cold` one is warmed up first."""
     async with Client(system.api.url) as client:
         warm_up = Books()
         if cold:

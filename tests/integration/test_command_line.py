@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from cli.demo import send_and_verify
 from cli.system import ROOT, System
+from loadgen.traffic import Shape
 from runtime.settings import as_environment
 from tests.integration.world import World, until
 
@@ -54,6 +56,16 @@ async def test_the_demo_verifies_every_user_also_when_it_runs_for_the_second_tim
         assert summary["seconds"] > 0
     roles = {process.role for process in world.system.stack.keeper.all()}
     assert roles == {"kafka", "cassandra"}, "--once stops what it has started and leaves what it found"
+
+
+async def test_a_cold_system_is_warmed_up_with_traffic_that_is_verified_and_not_counted(world: World) -> None:
+    await world.start(world.api, world.worker)
+    outcome = await send_and_verify(world.system, Shape(events=200, rate=200, seed=7), lambda line: None, cold=True)
+    assert outcome.ok, outcome.mismatches + outcome.out_of_plan
+    assert outcome.summary()["sent"] == 200
+    assert outcome.warm_up.accepted > 200
+    outcome.warm_up.surprises.append("a verdict that the plan did not expect")
+    assert not outcome.ok
 
 
 async def test_the_demo_fails_where_duplicates_count_twice(world: World) -> None:
