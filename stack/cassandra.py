@@ -42,6 +42,9 @@ _SETTINGS: Final = {
     "disk_optimization_strategy": "ssd",
     "memtable_heap_space": "128MiB",
     "memtable_offheap_space": "64MiB",
+    # A full or broken disk ends the process, which is seen, instead of leaving one that answers nobody.
+    "disk_failure_policy": "die",
+    "commit_failure_policy": "die",
     "concurrent_reads": 16,
     "concurrent_writes": 16,
     "hinted_handoff_enabled": True,
