@@ -112,12 +112,12 @@ async def test_a_slow_store_alone_changes_nothing(world: World) -> None:
 
 async def test_without_the_duplicate_guard_features_are_wrong(world: World) -> None:
     _, mismatches, _ = await under_kills(world, 1, portions=1, sabotage="no-duplicate-guard")
-    assert [line for line in mismatches if "duplicates were seen" not in line] != []
+    assert any(": served " in line for line in mismatches)
 
 
 async def test_without_the_replay_guard_features_are_wrong(world: World) -> None:
     _, mismatches, _ = await under_kills(world, 3, portions=1, sabotage="no-replay-guard")
-    assert mismatches != []
+    assert any(": served " in line for line in mismatches)
 
 
 async def test_with_acknowledgement_before_the_write_events_are_lost(world: World) -> None:
