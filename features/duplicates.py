@@ -96,7 +96,7 @@ class DuplicateWindow:
     dropped: int = field(default=0, compare=False)
     """Ids that have left at the front since this object was made."""
     left_packed: bool = field(default=False, compare=False)
-    """The ids were not unpacked: the state can be read, and neither folded nor packed."""
+    """The ids were not unpacked: the state is to be read alone, and `pack` refuses it."""
     columns: Columns | None = field(default=None, compare=False, repr=False)
     """See features.packed_ids; None after a change that is not at the end or the front."""
 

@@ -7,6 +7,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import orjson
+import pytest
 
 from runtime.health import ASGIApp, Readiness, health_app
 
@@ -54,6 +55,22 @@ async def test_a_check_fails_by_its_reason_or_by_its_error() -> None:
         "lag": "lag of 40 s",
         "kafka": "ConnectionError: refused",
     }
+
+
+async def test_while_a_process_starts_a_failed_check_is_soon_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.health._INTERVAL_SECONDS", 3_600)
+    passed, answers = asyncio.Event(), ["away", "away", None]
+
+    async def check() -> str | None:
+        answer = answers.pop(0)
+        if answer is None:
+            passed.set()
+        return answer
+
+    readiness = Readiness({"store": check})
+    await readiness.start()
+    await asyncio.wait_for(passed.wait(), 60)
+    await readiness.stop()
 
 
 async def test_the_port_answers_alive_ready_and_metrics() -> None:
