@@ -17,7 +17,7 @@ KEYS_PER_READ: Final = 50
 READS_UNDER_WAY: Final = 8
 # A read that is not full waits for company while another such read is under way: with 16 readers each costs a quarter
 # less. But not for long, as that one may hang.
-PATIENCE_SECONDS: Final = 0.01
+_PATIENCE_SECONDS: Final = 0.01
 
 ReadStates = Callable[[Sequence[str]], Awaitable[dict[str, bytes]]]
 
@@ -81,6 +81,8 @@ class _Group:
         self._under_way: set[asyncio.Task[None]] = set()
         self._partial: set[_Read] = set()
         """Those under way that were not full."""
+        self._timed: _Read | None = None
+        """The last one that a timer was set for."""
 
     def read_of(self, user_id: str) -> _Read:
         """The read that waits to be sent and has the key."""
@@ -93,11 +95,12 @@ class _Group:
         return read
 
     def start(self) -> None:
-        """Send what may be sent; what is left is sent as soon as there is room for it, or in PATIENCE_SECONDS."""
+        """Send what may be sent; what is left is sent as soon as there is room for it, or in _PATIENCE_SECONDS."""
         while self._waiting and self._has_room and (self._waiting[0].full or not self._partial):
             self._send_next()
-        if self._waiting:
-            asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._give_up_waiting, self._waiting[-1])
+        if self._waiting and self._waiting[-1] is not self._timed:
+            self._timed = self._waiting[-1]
+            asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._give_up_waiting, self._timed)
 
     @property
     def _has_room(self) -> bool:
