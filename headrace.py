@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import quality
 from cli.errors import reported
 from runtime.settings import load_settings
+
+if TYPE_CHECKING:
+    from cli.system import System
 
 app = typer.Typer(
     help="Headrace: events in through GraphQL, features out, milliseconds later.",
@@ -58,7 +61,7 @@ def up(
     with reported():
         system = System(load_settings(), say)
         system.up(apis=api, workers=workers)
-        print_status(system.status(), as_json=as_json)
+        print_status(system, as_json=as_json)
 
 
 @app.command()
@@ -76,7 +79,7 @@ def status(as_json: Json = False) -> None:
     from cli.system import System
 
     with reported():
-        print_status(System(load_settings(), say).status(), as_json=as_json)
+        print_status(System(load_settings(), say), as_json=as_json)
 
 
 @app.command()
@@ -193,8 +196,9 @@ def features_watch(
         run_watch(load_settings(), user, chosen or None, show, say)
 
 
-def print_status(status: dict[str, object], *, as_json: bool) -> None:
+def print_status(system: System, *, as_json: bool) -> None:
     """The status on stdout: one JSON object, or lines for eyes."""
+    status = system.status()
     if as_json:
         print(json.dumps(status))
         return
@@ -213,10 +217,8 @@ def print_status(status: dict[str, object], *, as_json: bool) -> None:
     if not processes and not died:
         print("nothing runs here; start with: ./headrace up")
         return
-    print(f"GraphQL      {status['api']}/graphql")
-    print(f"Kafka        {', '.join(status['kafka'])}")  # type: ignore[arg-type]
-    cassandra = status["cassandra"]
-    print(f"Cassandra    {', '.join(cassandra['contactPoints'])}:{cassandra['port']}")  # type: ignore[index]
+    for line in system.address_lines():
+        print(line)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import statistics
 import sys
 import time
 from collections import Counter
@@ -18,7 +17,7 @@ import uvloop
 from rich.console import Console
 from rich.live import Live
 
-from cli.demo_view import Progress, render
+from cli.demo_view import Progress, percentile, render
 from cli.system import System
 from loadgen.client import ApiAnswer, Client
 from loadgen.drive import Books, Driver
@@ -88,19 +87,10 @@ def demo(settings: Settings, *, events: int, seed: int, rate: int, once: bool, a
         if once:
             system.stop_all_but(found_running)
     if not once:
-        config = system.stack.config
-        report(
-            f"left running: GraphQL and its page at {system.api.url}/graphql, Kafka at 127.0.0.1:{config.kafka_port}, "
-            f"Cassandra at 127.0.0.1:{config.cassandra_port}; ./headrace status shows them, ./headrace down stops them"
-        )
+        report("left running; ./headrace status shows it, ./headrace down stops it")
+        for line in system.address_lines():
+            report(line)
     return outcome.ok
-
-
-def percentile(samples: list[float], percent: int) -> float | None:
-    """Of at least two samples, else None."""
-    if len(samples) < 2:
-        return None
-    return round(statistics.quantiles(samples, n=100, method="inclusive")[percent - 1], 1)
 
 
 async def send_and_verify(system: System, shape: Shape, report: Report, *, cold: bool) -> Outcome:

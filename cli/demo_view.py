@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -35,11 +36,9 @@ class Progress:
         """Everything in one line."""
         if self.sending_seconds is not None:
             return f"verifying users {self.verified}/{self.to_verify}"
-        books, latest = self.books, sorted(self.books.freshness_ms[-200:])
-        fresh = ""
-        if latest:
-            p50, p99 = (latest[len(latest) * percent // 100] for percent in (50, 99))
-            fresh = f", fresh in {p50:.0f} ms (p50), {p99:.0f} ms (p99)"
+        books, latest = self.books, self.books.freshness_ms[-200:]
+        p50, p99 = percentile(latest, 50), percentile(latest, 99)
+        fresh = "" if p50 is None else f", fresh in {p50:.0f} ms (p50), {p99:.0f} ms (p99)"
         rate = books.accepted / max(0.001, time.monotonic() - self.began)
         return (
             f"sent {books.sent}/{self.planned}: {books.accepted} accepted ({rate:.0f}/s), {books.rejected} rejected, "
@@ -53,6 +52,13 @@ class Progress:
             for user_id, values in self.watched.items()
             if values is not None
         ]
+
+
+def percentile(samples: list[float], percent: int) -> float | None:
+    """Of at least two samples, else None."""
+    if len(samples) < 2:
+        return None
+    return round(statistics.quantiles(samples, n=100, method="inclusive")[percent - 1], 1)
 
 
 def render(progress: Progress) -> RenderableType:

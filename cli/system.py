@@ -138,13 +138,22 @@ class System:
             time.sleep(_POLL_SECONDS)
         self._report(f"{service.name} is ready at {service.url}")
 
+    def address_lines(self) -> list[str]:
+        """Where its parts are reached, a line each."""
+        kafka, cassandra = self.settings.kafka, self.settings.cassandra
+        return [
+            f"GraphQL      {self.api.url}/graphql",
+            f"Kafka        {kafka.bootstrap_servers}",
+            f"Cassandra    {', '.join(cassandra.contact_points)}:{cassandra.port}",
+        ]
+
     def status(self) -> dict[str, object]:
         """What runs, as the command line prints it."""
-        config = self.stack.config
+        kafka, cassandra = self.settings.kafka, self.settings.cassandra
         return {
             "api": self.api.url,
-            "kafka": [f"127.0.0.1:{config.kafka_port}"],
-            "cassandra": {"contactPoints": ["127.0.0.1"], "port": config.cassandra_port},
+            "kafka": [kafka.bootstrap_servers],
+            "cassandra": {"contactPoints": cassandra.contact_points, "port": cassandra.port},
             "processes": [self._describe(process) for process in self.stack.keeper.all()],
             "died": [{"name": name, "log": str(self.stack.keeper.log_path(name))} for name in self.stack.keeper.died()],
         }
