@@ -141,7 +141,7 @@ class Edge(PartMeasure[EdgePart]):
                 return
             here, there = (event.event_time, offset), (part.time_ms, part.offset)
             if not part.events or (here > there if last else here < there):
-                part.time_ms, part.offset, part.value, part.doubt = *here, value, False
+                (part.time_ms, part.offset), part.value, part.doubt = here, value, False
             part.events += 1
 
         return add

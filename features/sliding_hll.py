@@ -51,7 +51,8 @@ def estimate(registers: Registers, oldest_hour: int) -> float:
     """Distinct values seen in `oldest_hour` or later, with a relative standard error of STANDARD_ERROR."""
     histogram = [0] * (_TAIL_BITS + 2)
     for pairs in registers.values():
-        histogram[max((rank for hour, rank in pairs if hour >= oldest_hour), default=0)] += 1
+        highest = max((rank for hour, rank in pairs if hour >= oldest_hour), default=0)
+        histogram[highest] += 1
     histogram[0] += REGISTERS - len(registers)
     z = REGISTERS * _tau(1 - histogram[_TAIL_BITS + 1] / REGISTERS)
     for rank in range(_TAIL_BITS, 0, -1):

@@ -12,10 +12,12 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from runtime import native
+
 PREFIX: Final = "HEADRACE_"
 NESTED: Final = "__"
-# Read by the script ./headrace before there is any Python.
-_OF_THE_SCRIPT: Final = frozenset({"HEADRACE_PYTHON"})
+# Read before there are settings: by the script ./headrace and by runtime.native.
+_READ_EARLIER: Final = frozenset({"HEADRACE_PYTHON", native.SWITCH})
 
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
@@ -146,7 +148,7 @@ def load_settings() -> Settings:
     """
     sections = tuple(f"{PREFIX}{name.upper()}{NESTED}" for name in Settings.model_fields)
     for name in os.environ:
-        if name.startswith(PREFIX) and not name.startswith(sections) and name not in _OF_THE_SCRIPT:
+        if name.startswith(PREFIX) and not name.startswith(sections) and name not in _READ_EARLIER:
             raise UnknownSetting(f"{name} is no setting: they begin with {', '.join(sections)}")
     settings = Settings()
     kafka, cassandra = settings.kafka, settings.cassandra

@@ -1,0 +1,153 @@
+"""The hot modules as machine code: Cython compiles the very files that Python would run; their meaning is the same.
+
+A compiled module is found by the digest of its source: an edited file runs as plain Python until it is compiled again,
+and a stale one cannot be loaded. Without a C compiler everything runs as plain Python, and the builder says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+BUILT: Final = ROOT / ".headrace" / "native"
+SWITCH: Final = "HEADRACE_NATIVE"
+"""An environment variable: `off` leaves everything to the interpreter. Read before there are settings."""
+
+_HOT: Final = {
+    "schemas": "events fit_events receipts",
+    "features": "cells counting decayed definitions derive distinct duplicates extremes fold limits moments packed "
+    "packed_ids packing reading recents sessions sliding_hll state",
+    "storage": "cassandra_store packed_batch row_encoding rows state_reads",
+    "streams": "announcer lane partition records spans state_cache transport",
+    "graphql_api": "bodies context ingest pace reads view",
+    "graphql_api.compiled": "documents inputs mutations operations plan reads replies selections",
+    "runtime": "delivery group_commit partitioning producer record_sizes room",
+}
+MODULES: Final = tuple(f"{package}.{name}" for package, names in _HOT.items() for name in names.split())
+
+# -O2 makes it no faster, and takes twice as long.
+_C_FLAGS: Final = ("-O1", "-g0", "-w", "-fPIC")
+# Annotations stay what they are in Python: they decide nothing.
+_CYTHON_OPTIONS: Final = ("-3", "--directive=annotation_typing=False")
+
+
+_PLACE: Final = re.compile(r"\.(py|c):\d+:")
+
+
+class CannotCompile(Exception):
+    """There is no compiler, or it refused; the message is its first complaint, with the place if it names one."""
+
+
+class _Finder:
+    """Finds the compiled module of exactly the source that lies here; all others are left to Python's own finders."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name not in MODULES:
+            return None
+        library = _library(name)
+        return importlib.util.spec_from_file_location(name, library) if library.exists() else None
+
+
+def install() -> None:
+    """Import the compiled modules where there are any, from now on."""
+    if os.environ.get(SWITCH) != "off" and _Finder not in sys.meta_path:
+        sys.meta_path.insert(0, _Finder)
+
+
+def loaded() -> list[str]:
+    """The compiled modules of this process."""
+    return [name for name in MODULES if Path(getattr(sys.modules.get(name), "__file__", "")).parent == BUILT]
+
+
+def missing() -> list[str]:
+    """The modules whose source of now has not been compiled."""
+    return [name for name in MODULES if not _library(name).exists()]
+
+
+def build() -> None:
+    """Compile what is missing, and drop what older sources left. Raises CannotCompile."""
+    names, cores = missing(), os.cpu_count() or 1
+    BUILT.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=BUILT) as scratch, ThreadPoolExecutor(cores) as pool:
+        list(pool.map(_translate, [names[core::cores] for core in range(cores)], [Path(scratch)] * cores))
+        list(pool.map(_compile, names, [Path(scratch)] * len(names)))
+    for old in set(BUILT.glob("*.so")) - {_library(name) for name in MODULES}:
+        old.unlink(missing_ok=True)
+
+
+def _file(name: str, suffix: str) -> Path:
+    return Path(name.replace(".", "/")).with_suffix(suffix)
+
+
+def _library(name: str, root: Path | None = None) -> Path:
+    """Where the compiled module of the source under `root`, ours by default, lies if it is there."""
+    source = ((root or ROOT) / _file(name, ".py")).read_bytes()
+    digest = hashlib.sha256(source + repr((_C_FLAGS, _CYTHON_OPTIONS)).encode()).hexdigest()[:20]
+    return BUILT / f"{name}-{digest}{sysconfig.get_config_var('EXT_SUFFIX')}"
+
+
+def _translate(names: Sequence[str], scratch: Path) -> None:
+    """Modules -> C, in one process, since it takes longer to start than to translate a module."""
+    if not names:
+        return
+    for name in names:
+        copy = scratch / _file(name, ".py")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        for package in list(copy.parents)[: name.count(".")]:
+            (package / "__init__.py").touch()
+        copy.write_bytes((ROOT / _file(name, ".py")).read_bytes())
+    _run([sys.executable, "-m", "cython", *_CYTHON_OPTIONS, *(_file(name, ".py") for name in names)], scratch)
+
+
+def _compile(name: str, scratch: Path) -> None:
+    """C -> shared library, which appears under its name only when it is whole."""
+    half = scratch / f"{name}.so"
+    includes = [f"-I{sysconfig.get_path(kind)}" for kind in ("include", "platinclude")]
+    linker = shlex.split(sysconfig.get_config_var("LDSHARED"))
+    _run([*linker, *_C_FLAGS, *includes, _file(name, ".c"), "-o", half], scratch)
+    half.replace(_library(name, scratch))
+
+
+def _run(command: Sequence[str | Path], folder: Path) -> None:
+    result = subprocess.run(
+        ["/usr/bin/env", *command], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if result.returncode:
+        complaints = [line.strip() for line in result.stdout.splitlines() if line.strip()]
+        places = [line for line in complaints if _PLACE.search(line)]
+        raise CannotCompile((places or complaints or [f"{command[0]} gave no reason"])[0])
+
+
+def main() -> None:
+    """What `./headrace` runs before the commands that start something."""
+    names = missing()
+    if os.environ.get(SWITCH) == "off" or not names:
+        return
+    print(f"headrace: compiling {len(names)} modules, once for each change of them", file=sys.stderr, flush=True)
+    try:
+        build()
+    except CannotCompile as error:
+        print(
+            f"headrace: not compiled: everything runs as plain Python, at two thirds of the speed\n  {error}\n"
+            f"  on Debian and Ubuntu: apt install gcc python3-dev; {SWITCH}=off leaves this out",
+            file=sys.stderr,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Compiled modules: the same answers as the interpreter's, never stale, and never needed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from cli.system import ROOT
+from runtime import native
+
+CAN_COMPILE = (Path(sysconfig.get_path("include")) / "Python.h").exists() and shutil.which(
+    sysconfig.get_config_var("CC").split()[0]
+)
+needs_compiler = pytest.mark.skipif(not CAN_COMPILE, reason="no C compiler or no Python.h on this machine")
+
+FOLD_A_LOG = """
+import hashlib, sys
+import cli
+from features.default import CATALOGUE
+from features.derive import derive
+from features.fold import Folder
+from features.packing import pack, unpack
+from features.state import new_state
+from loadgen.simulation import Simulation
+from runtime import native
+from schemas.events import decode_record
+from schemas.receipts import Position
+import orjson
+
+folder, states, digest = Folder(CATALOGUE), {}, hashlib.sha256()
+log = Simulation(events=6_000, users=40).log()
+for offset, (append_ms, fields) in enumerate(log):
+    event = decode_record(orjson.dumps({"receivedAt": append_ms, **fields}))
+    state = states.setdefault(event.user_id, new_state(CATALOGUE))
+    digest.update(folder.fold(state, event, Position(1, 0, offset), append_ms).encode())
+    if offset % 500 == 0:
+        states = {user: unpack(pack(state, CATALOGUE), CATALOGUE) for user, state in states.items()}
+for state in states.values():
+    digest.update(pack(state, CATALOGUE))
+    for now_ms in (log[-1].append_ms, log[3_000].append_ms):
+        digest.update(repr(derive(CATALOGUE, state, now_ms, past=True)).encode())
+print(len(native.loaded()), digest.hexdigest())
+"""
+
+
+def fold_a_log(switch: str) -> tuple[int, str]:
+    """How many compiled modules took part, and a digest of all outcomes, packed states and values."""
+    environment = {**os.environ, native.SWITCH: switch}
+    result = subprocess.run(
+        [sys.executable, "-c", FOLD_A_LOG], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    count, digest = result.stdout.split()
+    return int(count), digest
+
+
+@needs_compiler
+def test_compiled_modules_give_the_same_bytes_as_the_interpreter() -> None:
+    compiled, interpreted = fold_a_log("on"), fold_a_log("off")
+    assert compiled[0] > 15
+    assert interpreted[0] == 0
+    assert compiled[1] == interpreted[1]
+
+
+@needs_compiler
+def test_the_launcher_has_compiled_every_hot_module() -> None:
+    native.build()  # nothing to do after ./headrace test; plain pytest may come first
+    assert native.missing() == []
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The source of a package of its own with one hot module, `shop.sums`."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").touch()
+    source = tmp_path / "shop" / "sums.py"
+    source.write_text("def total(numbers):\n    return sum(numbers)\n")
+    monkeypatch.setattr(native, "ROOT", tmp_path)
+    monkeypatch.setattr(native, "BUILT", tmp_path / "native")
+    monkeypatch.setattr(native, "MODULES", ("shop.sums",))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    monkeypatch.setattr(sys, "modules", {**sys.modules})
+    native.install()
+    return source
+
+
+def imported() -> str:
+    """The file that `shop.sums` is loaded from now."""
+    for name in ("shop.sums", "shop"):
+        sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    file = importlib.import_module("shop.sums").__file__
+    assert file is not None
+    return file
+
+
+@needs_compiler
+def test_an_edited_module_runs_as_plain_python_until_it_is_compiled_again(small: Path) -> None:
+    assert imported() == str(small)
+    native.build()
+    assert imported().endswith(sysconfig.get_config_var("EXT_SUFFIX"))
+    assert native.loaded() == ["shop.sums"]
+    small.write_text("def total(numbers):\n    return sum(numbers) + 1\n")
+    assert imported() == str(small)
+    assert native.missing() == ["shop.sums"]
+    native.build()
+    assert sys.modules["shop.sums"] is not None
+    assert imported() != str(small)
+    assert len(list(native.BUILT.iterdir())) == 1  # what older sources left is gone
+
+
+def test_without_a_compiler_it_says_what_to_install_and_goes_on(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_compiler(name: str) -> str:
+        return "no-such-compiler -shared" if name == "LDSHARED" else ".so"
+
+    monkeypatch.setattr(sysconfig, "get_config_var", no_compiler)
+    native.main()
+    said = capsys.readouterr().err
+    assert "no-such-compiler" in said
+    assert "apt install gcc python3-dev" in said
+    assert imported() == str(small)
+
+
+def test_a_module_that_cannot_be_compiled_is_named(small: Path) -> None:
+    small.write_text("def total(numbers:\n")
+    with pytest.raises(native.CannotCompile, match=r"shop/sums\.py:2"):
+        native.build()
+
+
+def test_it_can_be_switched_off(
+    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(native.SWITCH, "off")
+    native.main()
+    assert (capsys.readouterr().err, native.missing()) == ("", ["shop.sums"])
