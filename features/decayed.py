@@ -168,9 +168,10 @@ class Decayed(PartMeasure[DecayedPart]):
         """Move the reference; keys that no read could list any more go."""
         if part.scores or part.dropped:
             halvings = (reference_ms - part.reference_ms) // _half_life_ms(self.half_life)
-            moved = {key: math.ldexp(score, -halvings) for key, score in part.scores.items()}
-            part.scores = {key: score for key, score in moved.items() if abs(score) > _GONE}
-            part.dropped = math.ldexp(part.dropped, -halvings)
+            factor = math.ldexp(1.0, -halvings)  # a power of two: products with it are exact
+            least = math.ldexp(_GONE, min(halvings, _FARTHEST_AHEAD))
+            part.scores = {key: score * factor for key, score in part.scores.items() if not -least <= score <= least}
+            part.dropped *= factor
         part.reference_ms = reference_ms
 
     def _keep(self, part: DecayedPart, count: int) -> None:

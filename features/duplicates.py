@@ -95,6 +95,8 @@ class DuplicateWindow:
     evicted_early: int = 0  # ids that the count limit pushed out before their 24 hours were over; not stored
     dropped: int = field(default=0, compare=False)
     """Ids that have left at the front since this object was made."""
+    next_hour_ms: int = field(default=0, compare=False)
+    """When the hour after the last of `hours` begins; 0 until it was looked up."""
     left_packed: bool = field(default=False, compare=False)
     """The ids were not unpacked: the state is to be read alone, and `pack` refuses it."""
     columns: Columns | None = field(default=None, compare=False, repr=False)
@@ -115,8 +117,7 @@ class DuplicateWindow:
         ids = self.ids
         if key in ids:
             return False
-        hours = self.hours
-        if not hours or append_ms // _HOUR_MS > hours[-1][0]:
+        if append_ms >= self.next_hour_ms:
             self.advance(offset, append_ms)
         ids[key] = (offset, time_ms, code, check)
         if len(ids) > MAX_IDS:
@@ -138,6 +139,7 @@ class DuplicateWindow:
         if not self.hours or hour > self.hours[-1][0]:
             self.hours.append((hour, offset))
             self._expire(hour)
+        self.next_hour_ms = (self.hours[-1][0] + 1) * _HOUR_MS
 
     def start_epoch(self) -> None:
         """The topic was made anew: ids stay known, their old offsets must match no new record."""

@@ -32,7 +32,7 @@ _HOT: Final = {
     "features": "cells counting decayed definitions derive distinct duplicates extremes fold limits moments packed "
     "packed_ids packing reading recents sessions sliding_hll state",
     "storage": "cassandra_store packed_batch row_encoding rows state_reads",
-    "streams": "announcer lane partition records spans state_cache transport",
+    "streams": "announcer lane partition records spans state_cache",
     "graphql_api": "bodies context ingest pace reads view",
     "graphql_api.compiled": "documents inputs mutations operations plan reads replies selections",
     "runtime": "delivery group_commit partitioning producer record_sizes room",
