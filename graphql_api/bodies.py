@@ -22,9 +22,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        too_large = RequestRefused(413, f"the request body is larger than {self.max_bytes} bytes")
         if _declared_length(scope) > self.max_bytes:
-            await refusal(too_large, uuid7().hex)(scope, receive, send)
+            await refusal(self._too_large(), uuid7().hex)(scope, receive, send)
             return
         received = 0
 
@@ -33,10 +32,13 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.max_bytes:
-                raise too_large
+                raise self._too_large()
             return message
 
         await self.app(scope, receive_bounded, send)
+
+    def _too_large(self) -> RequestRefused:
+        return RequestRefused(413, f"the request body is larger than {self.max_bytes} bytes")
 
 
 def _declared_length(scope: Scope) -> int:

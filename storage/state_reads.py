@@ -23,11 +23,30 @@ ReadStates = Callable[[Sequence[str]], Awaitable[dict[str, bytes]]]
 
 
 class _Read:
-    """One statement that is to be sent, and the answer that everybody with a key in it waits for."""
+    """One statement that is to be sent, and those who wait for its answer."""
 
     def __init__(self) -> None:
         self.user_ids: list[str] = []
-        self.states: asyncio.Future[dict[str, bytes]] = asyncio.get_running_loop().create_future()
+        self._answers: list[asyncio.Future[dict[str, bytes]]] = []
+
+    def answer(self) -> asyncio.Future[dict[str, bytes]]:
+        """The states; one's own, as somebody who gives up cancels what they wait for."""
+        answer = asyncio.get_running_loop().create_future()
+        self._answers.append(answer)
+        return answer
+
+    def succeed(self, states: dict[str, bytes]) -> None:
+        """Hand the states to all who still wait."""
+        for answer in self._answers:
+            if not answer.done():
+                answer.set_result(states)
+
+    def fail(self, error: Exception) -> None:
+        """Raise the error in all who still wait."""
+        for answer in self._answers:
+            if not answer.done():
+                answer.set_exception(error)
+                answer.exception()  # marks it as seen: who waits for several answers may have raised another's
 
     @property
     def full(self) -> bool:
@@ -55,12 +74,9 @@ class StateReads:
             reads.add(group.read_of(user_id))
         for group in groups:
             group.start()
-        if not reads:
-            return {}
-        await asyncio.wait([read.states for read in reads])
         found: dict[str, bytes] = {}
-        for read in reads:
-            found |= read.states.result()
+        for answer in [read.answer() for read in reads]:
+            found |= await answer
         return {user_id: found[user_id] for user_id in user_ids if user_id in found}
 
     def _group(self, replicas: Hashable) -> _Group:
@@ -121,10 +137,9 @@ class _Group:
 
     async def _send(self, read: _Read) -> None:
         try:
-            read.states.set_result(await self._read(read.user_ids))
+            read.succeed(await self._read(read.user_ids))
         except Exception as error:
-            read.states.set_exception(error)
-            read.states.exception()  # marks it as seen: those who wait may have given up
+            read.fail(error)
         finally:
             task = asyncio.current_task()
             assert task is not None

@@ -148,16 +148,22 @@ class PartitionFold:
     def _fold(self, readable: Sequence[Readable]) -> _Batch:
         """Fold every event; nothing here waits, so a batch is folded as a whole."""
         batch = _Batch()
+        states, epoch, fold, outcomes = (
+            self._states,
+            self._pipeline.events_epoch,
+            self._pipeline.folder.fold,
+            batch.outcomes,
+        )
         for record, event in readable:
-            state = self._states[event.user_id]
-            position = Position(self._pipeline.events_epoch, record.partition, record.offset)
+            user_id = event.user_id
+            state = states[user_id]
             try:
-                outcome = self._pipeline.folder.fold(state, event, position, record.timestamp)
+                outcome = fold(state, event, Position(epoch, record.partition, record.offset), record.timestamp)
             except Exception as error:
                 raise _FoldFailed([(record, error)]) from error
-            batch.outcomes[outcome] += 1
+            outcomes[outcome] += 1
             effect = _EFFECTS[outcome]
-            (batch.changed if effect.changes_state else batch.replayed)[event.user_id] = state
+            (batch.changed if effect.changes_state else batch.replayed)[user_id] = state
             if effect.letter is not None:
                 batch.refused.append(DeadLetter(record, *effect.letter, stage="fold"))
             if effect.in_timeline:
