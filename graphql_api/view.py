@@ -17,7 +17,7 @@ import strawberry
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import MissingQueryError
@@ -37,6 +37,7 @@ from graphql_api.event_stream import EventStream
 from graphql_api.graphiql import graphiql_page
 from graphql_api.ingest import Ingest
 from graphql_api.media_types import GRAPHQL_TYPE, JSON_TYPE, header, is_json, preferred
+from graphql_api.messages import Reply, read_body, replayed
 from graphql_api.reads import Reads
 from graphql_api.sockets import Socket, TransportWSHandler, close_socket
 from graphql_api.watch import Hub
@@ -87,23 +88,23 @@ class GraphQLView(GraphQL[RequestContext, None]):
         if scope["type"] == "websocket":
             await self._converse(WebSocket(scope, receive, send), trace_id)
             return
-        request = Request(scope, receive)
         began = time.perf_counter()
+        response: ASGIApp
         try:
             try:
-                response = await self._answer(request)
+                response = await self._answer(scope, receive)
             finally:
                 metrics.REQUEST_SECONDS.observe(time.perf_counter() - began)
         except ClientDisconnect:
             return
         except RequestRefused as error:
-            response = refusal(error, trace_id, _media_type(request))
+            response = refusal(error, trace_id, _media_type(scope))
         except HTTPException as error:
-            response = refusal(RequestRefused(error.status_code, error.reason), trace_id, _media_type(request))
+            response = refusal(RequestRefused(error.status_code, error.reason), trace_id, _media_type(scope))
         except Exception as error:
             log_failure(error, trace_id)
             failure = RequestRefused(500, "internal error; the traceId leads to its log line", code="INTERNAL")
-            response = refusal(failure, trace_id, _media_type(request))
+            response = refusal(failure, trace_id, _media_type(scope))
         try:
             await response(scope, receive, send)
         finally:
@@ -119,31 +120,30 @@ class GraphQLView(GraphQL[RequestContext, None]):
             log_failure(error, trace_id)
             await close_socket(socket, _INTERNAL_ERROR, f"internal error; traceId {trace_id}")
 
-    async def _answer(self, request: Request) -> Response:
-        if request.method not in ("GET", "POST"):
+    async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
+        method, accept = scope["method"], header(scope, b"accept")
+        if method == "POST" and is_json(header(scope, b"content-type")) and not self._wants_stream(accept):
+            body = await read_body(receive)
+            return await self._compiled(scope, accept, body) or await self.run(Request(scope, replayed(body, receive)))
+        if method not in ("GET", "POST"):
             raise RequestRefused(405, "GraphQL takes GET and POST", headers={"Allow": "GET, POST"})
-        if request.method == "GET" and "query" not in request.query_params and _wants_page(request):
+        request = Request(scope, receive)
+        if method == "GET" and "query" not in request.query_params and "text/html" in accept:
             return graphiql_page()
-        return await self._compiled(request) or await self.run(request)
+        return await self.run(request)
 
-    async def _compiled(self, request: Request) -> Response | None:
+    async def _compiled(self, scope: Scope, accept: str, body: bytes) -> Reply | None:
         """The answer, if the request's text is known and nothing about it is unusual."""
-        if request.method != "POST" or not is_json(header(request.scope, b"content-type")):
-            return None
-        accept = header(request.scope, b"accept")
-        if self._wants_stream(accept):
-            return None
-        operation = self._operations.find(await request.body())
+        operation = self._operations.find(body)
         if operation is None:
             return None
-        trace_id = request.scope[_TRACE_ID]
+        trace_id = scope[_TRACE_ID]
         context = RequestContext(self._ingest, self._reads, self._hub, trace_id)
         answer = self._operations.execute(operation, context)
         result = await (answer if operation.plan.has_deadline else self._in_time(answer))
         if result is None:
             return None
-        data = await self.process_result(request, _with_masked_errors(result, trace_id))
-        return _response(data, preferred(accept), trace_id)
+        return _reply(_presented(_with_masked_errors(result, trace_id)), preferred(accept), trace_id)
 
     def _is_stream(self, accept: str) -> bool:
         return self._get_stream_transport_from_headers({"accept": accept}) is not None
@@ -164,7 +164,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         response = await super().get_sub_response(request)
         response.headers[TRACE_HEADER] = request.scope[_TRACE_ID]
-        response.media_type = _media_type(request)
+        response.media_type = _media_type(request.scope)
         return response
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
@@ -245,14 +245,7 @@ class GraphQLView(GraphQL[RequestContext, None]):
         return _with_masked_errors(result, context.trace_id)
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
-        if not result.errors:
-            return {"data": result.data}
-        errors: list[object] = [error.formatted for error in result.errors]
-        # Without a path an error is about the request, and the specification wants no `data` entry then.
-        refused = isinstance(result, PreExecutionError) or all(error.path is None for error in result.errors)
-        if result.data is None and refused:
-            return {"errors": errors}
-        return {"errors": errors, "data": result.data}
+        return _presented(result)
 
     def decode_json(self, data: str | bytes) -> object:
         return orjson.loads(data)
@@ -272,7 +265,10 @@ class GraphQLView(GraphQL[RequestContext, None]):
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
-        return _response(response_data, sub_response.media_type or JSON_TYPE, sub_response.headers[TRACE_HEADER])
+        media_type, trace_id = sub_response.media_type or JSON_TYPE, sub_response.headers[TRACE_HEADER]
+        headers = {"content-type": media_type, TRACE_HEADER: trace_id}
+        status = _status(response_data, media_type)
+        return Response(orjson.dumps(response_data), status_code=status, headers=headers)
 
 
 def _with_masked_errors(result: ExecutionResult, trace_id: str) -> ExecutionResult:
@@ -282,10 +278,23 @@ def _with_masked_errors(result: ExecutionResult, trace_id: str) -> ExecutionResu
     return result
 
 
-def _response(data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], media_type: str, trace_id: str) -> Response:
-    refused = "data" not in data and media_type.startswith(GRAPHQL_TYPE)
-    headers = {"content-type": media_type, TRACE_HEADER: trace_id}
-    return Response(orjson.dumps(data), status_code=400 if refused else 200, headers=headers)
+def _presented(result: ExecutionResult) -> GraphQLHTTPResponse:
+    if not result.errors:
+        return {"data": result.data}
+    errors: list[object] = [error.formatted for error in result.errors]
+    # Without a path an error is about the request, and the specification wants no `data` entry then.
+    refused = isinstance(result, PreExecutionError) or all(error.path is None for error in result.errors)
+    if result.data is None and refused:
+        return {"errors": errors}
+    return {"errors": errors, "data": result.data}
+
+
+def _status(data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], media_type: str) -> int:
+    return 400 if "data" not in data and media_type.startswith(GRAPHQL_TYPE) else 200
+
+
+def _reply(data: GraphQLHTTPResponse, media_type: str, trace_id: str) -> Reply:
+    return Reply(orjson.dumps(data), status=_status(data, media_type), media_type=media_type, trace_id=trace_id)
 
 
 _PARAMETERS: Final[tuple[tuple[str, Any, str], ...]] = (
@@ -304,9 +313,5 @@ def _decode(text: str | bytes, what: str) -> object:
         raise RequestRefused(400, f"{what} is not JSON in UTF-8: {error}", code="GRAPHQL_PARSE_FAILED") from error
 
 
-def _wants_page(request: Request) -> bool:
-    return "text/html" in header(request.scope, b"accept")
-
-
-def _media_type(request: Request | WebSocket) -> str:
-    return preferred(header(request.scope, b"accept"))
+def _media_type(scope: Scope) -> str:
+    return preferred(header(scope, b"accept"))

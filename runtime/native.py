@@ -33,7 +33,7 @@ _HOT: Final = {
     "packed_ids packing reading recents sessions sliding_hll state",
     "storage": "cassandra_store packed_batch row_encoding rows state_reads",
     "streams": "announcer lane partition records spans state_cache",
-    "graphql_api": "bodies context ingest pace reads view",
+    "graphql_api": "bodies context ingest media_types messages pace reads view",
     "graphql_api.compiled": "documents inputs mutations operations plan reads replies selections",
     "runtime": "delivery group_commit partitioning producer record_sizes room",
 }
