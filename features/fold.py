@@ -54,13 +54,19 @@ _FOLDED: Final = Outcome.FOLDED
 ChangePart = Callable[[Part, Event, int, int], None]
 
 
+class _CellPlan(NamedTuple):
+    """What one event type changes in each cell; `first` is a cell with one event of it, sums left out."""
+
+    counts: tuple[int, ...]
+    sums: tuple[tuple[int, Sum], ...]
+    first: list[int]
+
+
 class _Plan(NamedTuple):
-    """What one event type changes, looked up in advance."""
+    """What one event type changes, looked up in advance. The fold takes it apart in one go, in this order."""
 
     code: int
-    counts: tuple[int, ...]
-    first_cell: list[int]
-    sums: tuple[tuple[int, Sum], ...]
+    cells: _CellPlan | None
     adds: tuple[tuple[int, ChangePart], ...]
     undos: tuple[tuple[int, ChangePart], ...]
     event_bytes: int
@@ -82,13 +88,13 @@ class Folder:
         Version: max(previous + 1, append time in us), for each record and not for each flush, so that one version
         always means one prefix of the log.
         """
-        key = id_key(event.event_id)
+        key, offset = id_key(event.event_id), position[2]
         known = state.position
         if known is not None:
             # The next record of the same partition is what nearly all are.
-            in_order = position[2] > known[2] and position[1] == known[1] and position[0] == known[0]
+            in_order = offset > known[2] and position[1] == known[1] and position[0] == known[0]
             if not in_order and position.reached_by(known):
-                original = state.duplicates.holds(key, position.offset)
+                original = state.duplicates.holds(key, offset)
                 return Outcome.REPLAYED_ORIGINAL if original else Outcome.REPLAYED
             if position.epoch > known.epoch:
                 state.start_epoch()
@@ -105,23 +111,21 @@ class Folder:
         check = check_of(measured)
         plan = self._plans.get(event.type, self._other_plan)
         if event.type == UNDO:
-            return self._undo(state, event, key, check, position.offset, append_ms)
-        if not state.duplicates.admit(key, position.offset, append_ms, time_ms, plan.code, check):
+            return self._undo(state, event, key, check, offset, append_ms)
+        code, cells, adds, _, event_bytes, text_copies = plan
+        if not state.duplicates.admit(key, offset, append_ms, time_ms, code, check):
             state.duplicate_events += 1
             return Outcome.DUPLICATE
-        self._count(state, plan, event, position.offset)
-        state.size_bound += plan.event_bytes + len(measured) * plan.text_copies
-        if state.size_bound > ROOM_BYTES:
+        state.cover(time_ms)
+        latest_ms, parts = state.append_ms, state.parts
+        if cells is not None:
+            _add_to_cells(state, cells, event, time_ms, latest_ms)
+        for place, add in adds:
+            add(parts[place], event, offset, latest_ms)
+        size_bound = state.size_bound = state.size_bound + event_bytes + len(measured) * text_copies
+        if size_bound > ROOM_BYTES:
             make_room(state, self._catalogue)
         return _FOLDED
-
-    def _count(self, state: UserState, plan: _Plan, event: Event, offset: int) -> None:
-        state.cover(event.event_time)
-        if plan.counts or plan.sums:
-            _add_to_cells(state, plan, event)
-        parts, append_ms = state.parts, state.append_ms
-        for place, add in plan.adds:
-            add(parts[place], event, offset, append_ms)
 
     def _undo(self, state: UserState, undo: Event, key: int, check: int, offset: int, append_ms: int) -> Outcome:
         window = state.duplicates
@@ -148,8 +152,9 @@ class Folder:
         original = msgspec.structs.replace(undo, type=original_type, event_time=admitted.time_ms)
         plan = self._plans.get(original_type, self._other_plan)
         counted = [admitted.offset >= since for since in state.counts_from_offsets]
-        counts = tuple(slot for slot in plan.counts if counted[slot])
-        sums = tuple((slot, measure) for slot, measure in plan.sums if counted[slot])
+        changed = plan.cells or _CellPlan((), (), [])
+        counts = tuple(slot for slot in changed.counts if counted[slot])
+        sums = tuple((slot, measure) for slot, measure in changed.sums if counted[slot])
         for layer, layer_cells in zip(LAYERS, state.cells, strict=True):
             index = original.event_time // layer.hop_ms
             cell = layer_cells.get(index)
@@ -181,8 +186,8 @@ def _original(window: DuplicateWindow, undo: Event, check: int) -> Admitted | Ou
     return admitted if admitted.check == check else Outcome.UNDO_MISMATCH
 
 
-def _add_to_cells(state: UserState, plan: _Plan, event: Event) -> None:
-    counts, sums, time_ms, append_ms = plan.counts, plan.sums, event.event_time, state.append_ms
+def _add_to_cells(state: UserState, plan: _CellPlan, event: Event, time_ms: int, append_ms: int) -> None:
+    counts, sums, first_cell = plan
     for layer_cells, (_, hop_ms, longest_ms) in zip(state.cells, _LAYERS):  # noqa: B905 to check costs a tenth
         index = time_ms // hop_ms
         cell = layer_cells.get(index)
@@ -190,7 +195,7 @@ def _add_to_cells(state: UserState, plan: _Plan, event: Event) -> None:
             for slot in counts:
                 cell[slot] += 1
         elif index >= (append_ms - longest_ms) // hop_ms:
-            cell = layer_cells[index] = plan.first_cell.copy()
+            cell = layer_cells[index] = first_cell.copy()
         else:
             continue  # no later read can need it
         if sums:
@@ -216,11 +221,11 @@ def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
         if {event_type, ANY} & set(measure.event_types())
     ]
     counts = tuple(slot for slot, measure in cells if isinstance(measure, Count))
+    sums = tuple((slot, measure) for slot, measure in cells if isinstance(measure, Sum))
+    first_cell = [int(slot in counts) for slot in range(len(catalogue.cell_measures))]
     return _Plan(
         code_of(event_type),
-        counts,
-        [int(slot in counts) for slot in range(len(catalogue.cell_measures))],
-        tuple((slot, measure) for slot, measure in cells if isinstance(measure, Sum)),
+        _CellPlan(counts, sums, first_cell) if cells else None,
         tuple((place, measure.adder()) for place, measure in parts),
         tuple((place, measure.undo) for place, measure in parts),
         event_bytes=30 + len(LAYERS) * (10 + 9 * len(catalogue.cell_measures)) + 60 * len(parts),
