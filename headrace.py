@@ -132,7 +132,8 @@ def bench(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Of: ingest, worker, path, reads, freshness, growth, features. None: all.", metavar="[NAME]..."
+            help="Of: graphql, ingest, worker, path, reads, freshness, growth, features. None: all.",
+            metavar="[NAME]...",
         ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Small sizes: shows that it works, not how fast.")] = False,

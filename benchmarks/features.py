@@ -48,13 +48,12 @@ def measure(bench: Bench) -> Entry:
 
 
 def _run(log: list[Arrival], states: dict[str, UserState], users: str) -> list[Sample]:
-    folded = _fold_all(f"fold one event, {users}", log, states)
+    folded = _flushes(log, states, users)
     now_ms = log[-1].append_ms
     everyone = list(states.values())
     blobs = [pack(state, CATALOGUE) for state in everyone]
     return [
-        folded,
-        _timed(f"pack one user, {users}", len(blobs), lambda: [pack(state, CATALOGUE) for state in everyone]),
+        *folded,
         _timed(f"unpack one user, {users}", len(blobs), lambda: [unpack(blob, CATALOGUE) for blob in blobs]),
         _timed(
             f"derive all features, {users}",
@@ -70,22 +69,43 @@ def _timed(case: str, items: int, work: Callable[[], object]) -> Sample:
     return Sample(case, items, time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def _fold_all(case: str, log: list[Arrival], states: dict[str, UserState]) -> Sample:
-    """Fold the log into new states, in batches that were decoded just before, as a lane does; the fold alone counts."""
+Folded = tuple[Event, Position, int]
+"""(event, position, append_ms)."""
+
+
+def _flushes(log: list[Arrival], states: dict[str, UserState], users: str) -> list[Sample]:
+    """Fold the log into new states as a lane does: in batches that were decoded just before, each of whose users is
+    packed before the next batch comes."""
     states.clear()
     folder = Folder(CATALOGUE)
-    wall_seconds = cpu_seconds = 0.0
+    folds, packs = [], []
     for start in range(0, len(log), _BATCH):
         batch = [
             (msgspec.convert({"receivedAt": append_ms, **fields}, Event), Position(1, 0, start + place), append_ms)
             for place, (append_ms, fields) in enumerate(log[start : start + _BATCH])
         ]
-        for event, _, _ in batch:
-            if event.user_id not in states:
-                states[event.user_id] = new_state(CATALOGUE)
-        wall, cpu = time.perf_counter(), time.process_time()
-        for event, position, append_ms in batch:
-            folder.fold(states[event.user_id], event, position, append_ms)
-        wall_seconds += time.perf_counter() - wall
-        cpu_seconds += time.process_time() - cpu
-    return Sample(case, len(log), wall_seconds, cpu_seconds)
+        changed = {event.user_id for event, _, _ in batch}
+        for user_id in changed - states.keys():
+            states[user_id] = new_state(CATALOGUE)
+        folds.append(_timed("", len(batch), partial(_fold, folder, batch, states)))
+        packs.append(_timed("", len(changed), partial(_pack, changed, states)))
+    return [_total(f"fold one event, {users}", folds), _total(f"pack one changed user, {users}", packs)]
+
+
+def _fold(folder: Folder, batch: list[Folded], states: dict[str, UserState]) -> None:
+    for event, position, append_ms in batch:
+        folder.fold(states[event.user_id], event, position, append_ms)
+
+
+def _pack(changed: set[str], states: dict[str, UserState]) -> None:
+    for user_id in changed:
+        pack(states[user_id], CATALOGUE)
+
+
+def _total(case: str, samples: list[Sample]) -> Sample:
+    return Sample(
+        case,
+        sum(sample.items for sample in samples),
+        sum(sample.wall_seconds for sample in samples),
+        sum(sample.cpu_seconds for sample in samples),
+    )

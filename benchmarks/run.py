@@ -19,6 +19,7 @@ from rich.console import Console
 from benchmarks import report, targets
 from benchmarks.bench import Bench
 from benchmarks.harness import Facts, Measured
+from runtime import native
 
 ENTRIES: Final = ("graphql", "ingest", "worker", "path", "reads", "freshness", "growth", "features")
 _LIBRARIES: Final = ("strawberry-graphql", "aiokafka", "faust-streaming", "cassandra-driver")
@@ -100,5 +101,6 @@ def machine(*, quick: bool, runs: int) -> Facts:
         "GiB": round(psutil.virtual_memory().total / 2**30),
         "system": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
+        "compiled modules": len(native.MODULES) - len(native.missing()),
         **{name: version(name) for name in _LIBRARIES},
     }

@@ -15,6 +15,7 @@ import uvicorn
 import uvloop
 
 from cli.errors import CommandFailed
+from runtime import metrics, native
 from runtime.health import Readiness, health_app
 
 # The driver's thread and Faust's must not wait 5 ms, Python's default, for an event loop that is busy.
@@ -87,6 +88,7 @@ def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
 
 def run(main: Callable[[asyncio.Event], Awaitable[int]]) -> int:
     """Run `main` on uvloop, in every thread that makes a loop; its event is set on SIGTERM and SIGINT."""
+    metrics.COMPILED_MODULES.set(len(native.loaded()))
     sys.setswitchinterval(_SWITCH_SECONDS)
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 

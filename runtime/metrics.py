@@ -17,6 +17,11 @@ IN_FLIGHT_RECORDS: Final = Gauge(
     "headrace_in_flight_records", "Records that Kafka has not acknowledged yet", registry=REGISTRY
 )
 
+# --- every process
+
+# 0 where there is no C compiler, or HEADRACE_NATIVE is off: everything works, only slower.
+COMPILED_MODULES: Final = Gauge("headrace_compiled_modules", "Modules that run as machine code", registry=REGISTRY)
+
 # --- API
 
 # Events by verdict: accepted (acknowledged by Kafka), rejected (the client's fault), retry (unknown outcome),

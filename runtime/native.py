@@ -141,7 +141,9 @@ def main() -> None:
     print(f"headrace: compiling {len(names)} modules, once for each change of them", file=sys.stderr, flush=True)
     try:
         build()
-    except CannotCompile as error:
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (CannotCompile, OSError) as error:
         print(
             f"headrace: not compiled: everything runs as plain Python, at two thirds of the speed\n  {error}\n"
             f"  on Debian and Ubuntu: apt install gcc python3-dev; {SWITCH}=off leaves this out",
