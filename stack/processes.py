@@ -28,6 +28,7 @@ _ROLE: Final = "KEPT_ROLE"
 _LOG_OFFSET: Final = "KEPT_LOG_OFFSET"
 _SAME_START_SECONDS: Final = 2.0  # psutil derives start times from the boot time, which NTP may shift a little
 _KILL_GRACE_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class ProcessKeeper:
             existing = self._find(spec.name)
             if existing is not None:
                 return existing
+            self._await_last_threads(spec.name)
             settings = dict(zip(spec.ports, spec.port_settings, strict=False))
             require_free(spec.name, spec.host, {p: settings.get(p, f"for {spec.name}'s port") for p in spec.ports})
             return self._spawn(spec)
@@ -105,6 +107,7 @@ class ProcessKeeper:
             _, tree = psutil.wait_procs(tree, timeout=_KILL_GRACE_SECONDS)
             if tree:
                 raise StopFailed(name, [one.pid for one in tree])
+        self._await_last_threads(name)
         self.forget(name)
 
     def forget(self, name: str) -> None:
@@ -179,11 +182,23 @@ class ProcessKeeper:
         )
 
     def _noted(self, name: str) -> RunningProcess | None:
+        last = self._last(name)
+        return last if last and last.alive else None
+
+    def _last(self, name: str) -> RunningProcess | None:
         try:
-            noted = _decode(self._file(name).read_bytes())
+            return _decode(self._file(name).read_bytes())
         except (FileNotFoundError, msgspec.DecodeError):  # the latter: cut short by a power-off
             return None
-        return noted if noted.alive else None
+
+    def _await_last_threads(self, name: str) -> None:
+        """The main thread of a killed process ends first; its ports and locks are free when the last one has ended."""
+        last = self._last(name)
+        deadline = time.monotonic() + _KILL_GRACE_SECONDS
+        while last and _threads(last.pid, last.started_at) > 1:
+            if time.monotonic() > deadline:
+                raise StopFailed(name, [last.pid])
+            time.sleep(_POLL_SECONDS)
 
     def _names(self) -> list[str]:
         return sorted(path.stem for path in self._directory.glob("*.json"))
@@ -210,12 +225,25 @@ def _decode(encoded: bytes) -> RunningProcess:
 
 
 def _live(pid: int, started_at: float) -> psutil.Process | None:
+    """The process of that pid if it is the one that was started then, and has not ended."""
     try:
         process = psutil.Process(pid)
-        same = abs(process.create_time() - started_at) < _SAME_START_SECONDS
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        return process if _same(process, started_at) and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.Error:
         return None
+
+
+def _threads(pid: int, started_at: float) -> int:
+    """How many threads it has: 0 once it is gone, 1 when it has ended and nobody has asked for its exit code yet."""
+    try:
+        process = psutil.Process(pid)
+        return process.num_threads() if _same(process, started_at) else 0
+    except psutil.Error:
+        return 0
+
+
+def _same(process: psutil.Process, started_at: float) -> bool:
+    return abs(process.create_time() - started_at) < _SAME_START_SECONDS
 
 
 def _tree(process: psutil.Process) -> list[psutil.Process]:

@@ -1,6 +1,7 @@
 """The process keeper over real `sleep` processes."""
 
 import os
+import signal
 import socket
 import sys
 import time
@@ -15,6 +16,15 @@ from stack import PortTaken, ProcessKeeper, ProcessSpec
 from stack.processes import MARK
 
 SLEEP = ("sleep", "60")
+SLOW_TO_END = """
+import socket, sys, threading, time
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+memory = bytearray(b"touched!" * (50 << 20))
+for _ in range(20):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+print("listening", flush=True)
+time.sleep(60)
+"""
 
 
 @pytest.fixture
@@ -87,6 +97,23 @@ def test_a_killed_process_is_noticed_and_started_anew(keeper: ProcessKeeper) -> 
         time.sleep(0.01)
     assert keeper.running("api-1") is None
     assert keeper.start(sleeper()).pid != first.pid
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_killed_process_is_followed_only_when_its_last_thread_has_let_go_of_the_port(
+    keeper: ProcessKeeper, stopped: bool
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    spec = sleeper(argv=(sys.executable, "-c", SLOW_TO_END, str(port)), ports=(port,))
+    first = keeper.start(spec)
+    await_text(first.log_path, "listening")
+    os.kill(first.pid, signal.SIGKILL)
+    while first.alive:
+        pass  # as soon as it counts as dead, for the port is free a few hundredths of a second later
+    if stopped:
+        keeper.stop("api-1")
+    assert keeper.start(spec).pid != first.pid
 
 
 def test_a_recycled_pid_is_never_touched(keeper: ProcessKeeper, tmp_path: Path) -> None:
