@@ -35,6 +35,8 @@ class RowEncoder:
     def __init__(self, write_state: PreparedStatement, write_event: PreparedStatement) -> None:
         self._state_head = entry_head(write_state, _STATE_TYPES)
         self._event_head = entry_head(write_event, _EVENT_TYPES)
+        # When Cassandra has forgotten a statement the driver prepares it anew, but only one that somebody still holds.
+        self._held = write_state, write_event
 
     def state(self, row: StateRow) -> PackedRow:
         """A row of user_state."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -100,8 +101,8 @@ async def test_a_batch_survives_that_the_server_has_forgotten_its_statements(
         "src_offset bigint)"
     )
     await execute_all(session, [(make, None)])
-    write_state = prepare(session, WRITE_STATE.replace("user_state", table))
-    encoder = RowEncoder(write_state, prepare(session, WRITE_EVENT))
+    encoder = RowEncoder(prepare(session, WRITE_STATE.replace("user_state", table)), prepare(session, WRITE_EVENT))
+    gc.collect()  # the driver knows only statements that somebody holds
     for statement in (f"DROP TABLE {table}", make):  # the server forgets statements of tables that are gone
         await execute_all(session, [(statement, None)])
     row = encoder.state(StateRow("ann", b"state", 1, Position(1, 2, 3)))
