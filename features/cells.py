@@ -16,10 +16,8 @@ A window W read at `now` is the sum of the cells whose index is at least floor((
 """
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
-
-Cells = dict[int, list[int]]
-"""Cell index -> one whole number per windowed measure, in catalogue order; sums are in millionths."""
 
 _MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
@@ -49,6 +47,60 @@ LONGEST_WINDOW_MS: Final = DAYS.longest_window_ms
 LARGEST_TOTAL: Final = 2**62  # as packed integers have 64 bits
 
 _UNIT_MS = {"m": _MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
+
+
+class Cells:
+    """The cells of one layer, oldest first: of each its index, then one total per windowed measure, in catalogue order.
+
+    Totals are whole numbers; sums are in millionths. All of it is one flat list, because what a state has scattered in
+    memory is waited for at every visit of its user.
+    """
+
+    __slots__ = ("numbers", "width")
+
+    def __init__(self, measures: int) -> None:
+        self.numbers: list[int] = []
+        self.width = 1 + measures
+
+    def __len__(self) -> int:
+        """Number of cells."""
+        return len(self.numbers) // self.width
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other one has the same cells."""
+        return isinstance(other, Cells) and (self.width, self.numbers) == (other.width, other.numbers)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def find(self, index: int) -> int:
+        """Where in `numbers` the cell begins, or -1. Looks from the newest on."""
+        numbers, width = self.numbers, self.width
+        place = len(numbers) - width
+        while place >= 0 and numbers[place] > index:
+            place -= width
+        return place if place >= 0 and numbers[place] == index else -1
+
+    def insert(self, index: int, totals: Sequence[int]) -> None:
+        """Add a cell that is not there yet."""
+        place = self.from_on(index)
+        self.numbers[place:place] = (index, *totals)
+
+    def remove(self, place: int) -> None:
+        """Remove the cell that begins there."""
+        del self.numbers[place : place + self.width]
+
+    def from_on(self, index: int) -> int:
+        """Where in `numbers` the first cell begins that has this index or a later one; the end if none has."""
+        numbers, width = self.numbers, self.width
+        place = len(numbers)
+        while place and numbers[place - width] >= index:
+            place -= width
+        return place
+
+    def items(self) -> Iterator[tuple[int, list[int]]]:
+        """Index and totals of each cell."""
+        for place in range(0, len(self.numbers), self.width):
+            yield self.numbers[place], self.numbers[place + 1 : place + self.width]
 
 
 def parse_window(text: str) -> int:
@@ -81,19 +133,28 @@ def prune(cells: tuple[Cells, ...], now_ms: int) -> None:
     for layer in LAYERS:
         oldest = layer.oldest_cell(now_ms)
         layer_cells = cells[layer.number]
-        if layer_cells and min(layer_cells) < oldest:
-            for index in [index for index in layer_cells if index < oldest]:
-                del layer_cells[index]
+        if layer_cells.numbers and layer_cells.numbers[0] < oldest:
+            del layer_cells.numbers[: layer_cells.from_on(oldest)]
 
 
 def merge(left: tuple[Cells, ...], right: tuple[Cells, ...]) -> tuple[Cells, ...]:
     """The cells of both sets of events together."""
-    merged: tuple[Cells, ...] = tuple({index: list(cell) for index, cell in cells.items()} for cells in left)
-    for cells, more in zip(merged, right, strict=True):
-        for index, cell in more.items():
-            known = cells.get(index)
-            cells[index] = list(cell) if known is None else list(map(added, known, cell))
-    return merged
+    merged = []
+    for cells, more in zip(left, right, strict=True):
+        together = dict(cells.items())
+        for index, totals in more.items():
+            known = together.get(index)
+            together[index] = totals if known is None else list(map(added, known, totals))
+        merged.append(cells_of(together, cells.width - 1))
+    return tuple(merged)
+
+
+def cells_of(totals: Mapping[int, Sequence[int]], measures: int) -> Cells:
+    """Cells by index, each with the totals of so many measures."""
+    cells = Cells(measures)
+    for index in sorted(totals):
+        cells.numbers += (index, *totals[index])
+    return cells
 
 
 def covered_from(window_ms: int, now_ms: int, hop_ms: int | None = None) -> int:

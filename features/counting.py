@@ -172,8 +172,7 @@ def _count(slot: int, window_ms: int) -> Read:
     def read(reading: Reading) -> Answer:
         if reading.past:
             return past_answer(reading, window_ms, _total(reading, slot, window_ms))
-        totals = reading.totals(window_ms)
-        return Answer(totals[slot] if totals else 0)
+        return Answer(reading.totals(window_ms)[slot])
 
     return read
 
@@ -201,17 +200,14 @@ def _ratio(above: tuple[int, int], below: tuple[int, int], weight: float, prior_
 
 def _days(slot: int, window_ms: int) -> Read:
     def read(reading: Reading) -> Answer:
-        oldest, newest = reading.oldest(window_ms, DAYS), reading.newest(DAYS)
-        cells = reading.state.cells[DAYS.number]
-        days = sum(1 for index, cell in cells.items() if oldest <= index <= newest and cell[slot] > 0)
+        days = sum(1 for total in reading.column(slot, window_ms, DAYS) if total > 0)
         return past_answer(reading, window_ms, days, DAYS) if reading.past else Answer(days)
 
     return read
 
 
 def _total(reading: Reading, slot: int, window_ms: int) -> int:
-    totals = reading.totals(window_ms)
-    return totals[slot] if totals else 0
+    return reading.totals(window_ms)[slot]
 
 
 def _stopped(answer: Answer) -> Answer:

@@ -1,3 +1,4 @@
+# cython: annotation_typing=True
 """Fold one record of the log into a user's state. Pure: the same prefix of the log gives the same state, always."""
 
 from __future__ import annotations
@@ -55,11 +56,15 @@ ChangePart = Callable[[Part, Event, int, int], None]
 
 
 class _CellPlan(NamedTuple):
-    """What one event type changes in each cell; `first` is a cell with one event of it, sums left out."""
+    """What one event type changes in each cell; `first`: the totals of a cell with one event of it, sums left out."""
 
     counts: tuple[int, ...]
     sums: tuple[tuple[int, Sum], ...]
     first: list[int]
+    width: int
+    """Of a cell in the list of its layer."""
+    newest: tuple[int, ...]
+    """Where `counts` are in the newest cell, from the end of the list."""
 
 
 class _Plan(NamedTuple):
@@ -88,12 +93,11 @@ class Folder:
         Version: max(previous + 1, append time in us), for each record and not for each flush, so that one version
         always means one prefix of the log.
         """
-        key, offset = id_key(event.event_id), position[2]
+        key, offset = id_key(event.event_id), position.offset
         known = state.position
         if known is not None:
-            # The next record of the same partition is what nearly all are.
-            in_order = offset > known[2] and position[1] == known[1] and position[0] == known[0]
-            if not in_order and position.reached_by(known):
+            # Nearly all are beyond it, which as tuples they say soonest.
+            if position <= known and position.reached_by(known):
                 original = state.duplicates.holds(key, offset)
                 return Outcome.REPLAYED_ORIGINAL if original else Outcome.REPLAYED
             if position.epoch > known.epoch:
@@ -152,20 +156,20 @@ class Folder:
         original = msgspec.structs.replace(undo, type=original_type, event_time=admitted.time_ms)
         plan = self._plans.get(original_type, self._other_plan)
         counted = [admitted.offset >= since for since in state.counts_from_offsets]
-        changed = plan.cells or _CellPlan((), (), [])
-        counts = tuple(slot for slot in changed.counts if counted[slot])
-        sums = tuple((slot, measure) for slot, measure in changed.sums if counted[slot])
-        for layer, layer_cells in zip(LAYERS, state.cells, strict=True):
-            index = original.event_time // layer.hop_ms
-            cell = layer_cells.get(index)
-            if cell is None:
+        changed = plan.cells or _CellPlan((), (), [], 1, ())
+        counts = [slot for slot in changed.counts if counted[slot]]
+        sums = [(slot, measure) for slot, measure in changed.sums if counted[slot]]
+        for layer, cells in zip(LAYERS, state.cells, strict=True):
+            place = cells.find(original.event_time // layer.hop_ms)
+            if place < 0:
                 continue  # dropped since, or never kept: no read needs it
+            numbers, totals = cells.numbers, place + 1
             for slot in counts:
-                cell[slot] -= 1
+                numbers[totals + slot] -= 1
             for slot, measure in sums:
-                cell[slot] = added(cell[slot], -measure.amount(original))
-            if not any(cell):
-                del layer_cells[index]
+                numbers[totals + slot] = added(numbers[totals + slot], -measure.amount(original))
+            if not any(numbers[totals : place + cells.width]):
+                cells.remove(place)
         first_part = len(self._catalogue.cell_measures)
         for place, take_back in plan.undos:
             if counted[first_part + place]:
@@ -187,24 +191,38 @@ def _original(window: DuplicateWindow, undo: Event, check: int) -> Admitted | Ou
 
 
 def _add_to_cells(state: UserState, plan: _CellPlan, event: Event, time_ms: int, append_ms: int) -> None:
-    counts, sums, first_cell = plan
-    for layer_cells, (_, hop_ms, longest_ms) in zip(state.cells, _LAYERS):  # noqa: B905 to check costs a tenth
-        index = time_ms // hop_ms
-        cell = layer_cells.get(index)
-        if cell is not None:
-            for slot in counts:
-                cell[slot] += 1
-        elif index >= (append_ms - longest_ms) // hop_ms:
-            cell = layer_cells[index] = first_cell.copy()
+    numbers: list[int]
+    counts, sums, first, width, newest = plan
+    layers = state.cells
+    for layer in _LAYERS:
+        number, hop_ms, longest_ms = layer
+        index, cells = time_ms // hop_ms, layers[number]
+        numbers = cells.numbers
+        newest_index = numbers[-width] if numbers else -1
+        if index == newest_index:
+            for place in newest:
+                numbers[place] += 1
+        elif index > newest_index and index >= (append_ms - longest_ms) // hop_ms:
+            numbers.append(index)
+            numbers.extend(first)
         else:
-            continue  # no later read can need it
+            begin = cells.find(index)
+            if begin >= 0:
+                for slot in counts:
+                    numbers[begin + 1 + slot] += 1
+            elif index >= (append_ms - longest_ms) // hop_ms:
+                cells.insert(index, first)
+            else:
+                continue  # no later read can need it
         if sums:
-            _add_sums(state, cell, sums, event)
+            _add_sums(state, numbers, cells.find(index) + 1, sums, event)
 
 
-def _add_sums(state: UserState, cell: list[int], sums: tuple[tuple[int, Sum], ...], event: Event) -> None:
+def _add_sums(
+    state: UserState, numbers: list[int], totals: int, sums: tuple[tuple[int, Sum], ...], event: Event
+) -> None:
     for slot, measure in sums:
-        total = cell[slot] = added(cell[slot], measure.amount(event))
+        total = numbers[totals + slot] = added(numbers[totals + slot], measure.amount(event))
         if not -LARGEST_TOTAL < total < LARGEST_TOTAL:
             state.sums_stopped = True
 
@@ -222,10 +240,11 @@ def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
     ]
     counts = tuple(slot for slot, measure in cells if isinstance(measure, Count))
     sums = tuple((slot, measure) for slot, measure in cells if isinstance(measure, Sum))
+    width = 1 + len(catalogue.cell_measures)
     first_cell = [int(slot in counts) for slot in range(len(catalogue.cell_measures))]
     return _Plan(
         code_of(event_type),
-        _CellPlan(counts, sums, first_cell) if cells else None,
+        _CellPlan(counts, sums, first_cell, width, tuple(slot + 1 - width for slot in counts)) if cells else None,
         tuple((place, measure.adder()) for place, measure in parts),
         tuple((place, measure.undo) for place, measure in parts),
         event_bytes=30 + len(LAYERS) * (10 + 9 * len(catalogue.cell_measures)) + 60 * len(parts),

@@ -36,7 +36,7 @@ _encoder = msgspec.msgpack.Encoder()
 
 def packed_bytes_at_most(state: UserState) -> int:
     """What the state packs to, a little too much rather than too little."""
-    kept = len(_encoder.encode([state.cells, state.parts]))
+    kept = len(_encoder.encode([[layer.numbers for layer in state.cells], state.parts]))
     return kept + ID_BYTES * len(state.duplicates.ids) + _HEADER_BYTES
 
 
@@ -77,14 +77,13 @@ def _steps(state: UserState, catalogue: Catalogue) -> list[Callable[[], bool]]:
 
 def _drop_cells(state: UserState, cell_measures: int) -> bool:
     kept, layer = max(zip(state.cells, LAYERS, strict=True), key=lambda pair: len(pair[0]))
-    ordered = sorted(kept)
-    gone = ordered[: len(ordered) // 2]
-    for index in gone:
-        del kept[index]
+    gone = len(kept) // 2
     if gone:
-        since_ms = (gone[-1] + 1) * layer.hop_ms
+        last_gone = kept.numbers[(gone - 1) * kept.width]
+        del kept.numbers[: gone * kept.width]
+        since_ms = (last_gone + 1) * layer.hop_ms
         state.counts_from_ms[:cell_measures] = [max(each, since_ms) for each in state.counts_from_ms[:cell_measures]]
-    return bool(gone)
+    return gone > 0
 
 
 def _start_over_largest(state: UserState, catalogue: Catalogue) -> bool:

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from features.catalogue import Catalogue
-from features.cells import LAYERS, Cells
+from features.cells import LAYERS, Cells, cells_of
 
 
 class UnreadableState(ValueError):
     """Packed bytes of a format that this process does not know."""
 
 
-def adopt_cells(layers: Sequence[Cells], stored: Sequence[int], catalogue: Catalogue) -> tuple[Cells, ...]:
+PackedCells = Mapping[int, list[int]]
+"""One layer: the totals of each cell by its index, or by its distance from the oldest cell that is kept."""
+
+
+def adopt_cells(layers: Sequence[PackedCells], stored: Sequence[int], catalogue: Catalogue) -> tuple[Cells, ...]:
     """The cells with each measure of `catalogue` in its slot; new ones are 0. `stored`: fingerprints by old slot."""
     wanted = catalogue.fingerprints[: len(catalogue.cell_measures)]
     if tuple(stored) == wanted:
-        return tuple(layers)
+        return tuple(cells_of(layer, len(wanted)) for layer in layers)
     slots = [stored.index(each) if each in stored else None for each in wanted]
     moved: list[Cells] = []
     for layer in layers:
-        cells = {index: [0 if slot is None else cell[slot] for slot in slots] for index, cell in layer.items()}
-        moved.append({index: cell for index, cell in cells.items() if any(cell)})
+        totals = {index: [0 if slot is None else cell[slot] for slot in slots] for index, cell in layer.items()}
+        moved.append(cells_of({index: cell for index, cell in totals.items() if any(cell)}, len(wanted)))
     return tuple(moved)
 
 
-def rebased(layers: Sequence[Cells], append_ms: int, sign: int) -> tuple[Cells, ...]:
-    """Cells by index (`sign` 1) or by distance from the oldest cell that is kept (-1), which takes fewer bytes."""
-    moved: list[Cells] = []
+def to_distances(layers: Sequence[Cells], append_ms: int) -> tuple[PackedCells, ...]:
+    """Cells by distance from the oldest cell that is kept, which takes fewer bytes than the index."""
+    moved: list[PackedCells] = []
     for layer, cells in zip(LAYERS, layers, strict=True):
-        shift = sign * layer.oldest_cell(append_ms)
-        moved.append({index + shift: cell for index, cell in cells.items()})
+        oldest = layer.oldest_cell(append_ms)
+        moved.append({index - oldest: totals for index, totals in cells.items()})
+    return tuple(moved)
+
+
+def from_distances(layers: Sequence[PackedCells], append_ms: int) -> tuple[PackedCells, ...]:
+    """What `to_distances` was given."""
+    moved: list[PackedCells] = []
+    for layer, cells in zip(LAYERS, layers, strict=True):
+        oldest = layer.oldest_cell(append_ms)
+        moved.append({distance + oldest: totals for distance, totals in cells.items()})
     return tuple(moved)
 
 

@@ -15,16 +15,17 @@ import cramjam
 import msgspec
 
 from features.catalogue import Catalogue
-from features.cells import Cells
 from features.definitions import Base, Part
 from features.duplicates import DuplicateWindow
 from features.format1 import upgrade
 from features.limits import ID_BYTES, KEPT_BYTES, MAX_PACKED_BYTES, make_room, prune
 from features.packed import (
+    PackedCells,
     UnreadableState,
     adopt_cells,
     adopt_since,
-    rebased,
+    from_distances,
+    to_distances,
 )
 from features.packed_ids import PackedIds, pack_ids, unpack_ids
 from features.state import ALWAYS, UserState
@@ -54,7 +55,7 @@ class _Packed(msgspec.Struct, array_like=True, gc=False):
     duplicate_events: int
     undone_events: int
     size_bound: int
-    cells: tuple[Cells, ...]
+    cells: tuple[PackedCells, ...]
     parts: list[msgspec.Raw]
     ids: PackedIds
     counts_from_offsets: list[int] = []  # empty: where it is not always, from the beginning of the topic
@@ -122,7 +123,9 @@ def unpack(blob: bytes, catalogue: Catalogue, *, with_ids: bool = True) -> UserS
             undone_events=packed.undone_events,
             sums_stopped=packed.sums_stopped,
             size_bound=packed.size_bound,
-            cells=adopt_cells(rebased(packed.cells, packed.append_ms, 1), stored[: packed.cell_measures], catalogue),
+            cells=adopt_cells(
+                from_distances(packed.cells, packed.append_ms), stored[: packed.cell_measures], catalogue
+            ),
             parts=_parts(packed.parts, stored[packed.cell_measures :], catalogue, base),
             counts_from_ms=adopt_since(stored, since, catalogue, packed.append_ms),
             counts_from_offsets=adopt_since(stored, offsets, catalogue, 0 if position is None else position.offset + 1),
@@ -156,7 +159,7 @@ def _encode(state: UserState, catalogue: Catalogue) -> bytes:
             duplicate_events=state.duplicate_events,
             undone_events=state.undone_events,
             size_bound=state.size_bound,
-            cells=rebased(state.cells, state.append_ms, -1),
+            cells=to_distances(state.cells, state.append_ms),
             parts=cast("list[msgspec.Raw]", parts),  # encoded as what they are
             ids=pack_ids(state.duplicates, base),
             counts_from_offsets=state.counts_from_offsets if late_beginning else [],

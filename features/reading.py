@@ -38,23 +38,27 @@ class Reading:
         return not self.past or self.oldest(window_ms, layer) >= layer.oldest_cell(self.state.append_ms)
 
     def cells(self, window_ms: int, layer: Layer) -> list[tuple[int, list[int]]]:
-        """The cells of the window, oldest first."""
+        """Index and totals of the window's cells, oldest first."""
         oldest, newest = self.oldest(window_ms, layer), self.newest(layer)
-        return sorted(item for item in self.state.cells[layer.number].items() if oldest <= item[0] <= newest)
+        return [item for item in self.state.cells[layer.number].items() if oldest <= item[0] <= newest]
+
+    def column(self, slot: int, window_ms: int, layer: Layer) -> list[int]:
+        """The totals of one measure in the window's cells, oldest first."""
+        cells = self.state.cells[layer.number]
+        begin = cells.from_on(self.oldest(window_ms, layer))
+        end = cells.from_on(self.newest(layer) + 1) if self.looks_back else len(cells.numbers)
+        return cells.numbers[begin + 1 + slot : end : cells.width]
 
     def totals(self, window_ms: int) -> list[int]:
-        """The sum of the window's cells, measure by measure, to be read only; empty where the window has no cell."""
+        """The sum of the window's cells, measure by measure, to be read only."""
         known = self._vectors.get(window_ms)
         if known is None:
             layer = layer_of(window_ms)
-            oldest = (self.now_ms - window_ms) // layer.hop_ms
             cells = self.state.cells[layer.number]
-            if self.looks_back:
-                newest = self.now_ms // layer.hop_ms
-                vectors = [cell for index, cell in cells.items() if oldest <= index <= newest]
-            else:
-                vectors = [cell for index, cell in cells.items() if index >= oldest]
-            known = vectors[0] if len(vectors) == 1 else list(map(sum, zip(*vectors, strict=True)))
+            begin = cells.from_on((self.now_ms - window_ms) // layer.hop_ms)
+            end = cells.from_on(self.now_ms // layer.hop_ms + 1) if self.looks_back else len(cells.numbers)
+            width = cells.width
+            known = [sum(cells.numbers[first:end:width]) for first in range(begin + 1, begin + width)]
             self._vectors[window_ms] = known
         return known
 
@@ -62,7 +66,7 @@ class Reading:
         """Whether a sum of the window stopped at what a cell can hold."""
         if not self.state.sums_stopped:
             return False
-        return any(abs(cell[slot]) >= LARGEST_TOTAL for _, cell in self.cells(window_ms, layer_of(window_ms)))
+        return any(abs(total) >= LARGEST_TOTAL for total in self.column(slot, window_ms, layer_of(window_ms)))
 
     def cuts_a_cell(self, hop_ms: int) -> bool:
         """Whether the moment lies inside a cell, so that it counts events from after the moment."""

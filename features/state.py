@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -36,7 +37,7 @@ class UserState:
     undone_events: int = 0
     sums_stopped: bool = False
     size_bound: int = 0
-    cells: tuple[Cells, ...] = field(default_factory=lambda: tuple({} for _ in LAYERS))
+    cells: tuple[Cells, ...] = field(default_factory=lambda: empty_cells(0))
     parts: list[msgspec.Struct] = field(default_factory=list)
     counts_from_ms: list[int] = field(default_factory=list)
     counts_from_offsets: list[int] = field(default_factory=list)
@@ -56,8 +57,17 @@ class UserState:
             self.first_event_ms = time_ms
 
 
+def empty_cells(measures: int) -> tuple[Cells, ...]:
+    """No cell in any layer, for so many measures."""
+    return tuple(Cells(measures) for _ in LAYERS)
+
+
 class Zeros(Protocol):
     """What a catalogue says about a user of whom nothing is known."""
+
+    @property
+    def cell_measures(self) -> Sized:
+        """Those that keep their totals in cells."""
 
     def zero_parts(self) -> list[msgspec.Struct]:
         """One part per measure that keeps one."""
@@ -71,5 +81,8 @@ def new_state(catalogue: Zeros) -> UserState:
     """The state of a user of whom nothing is known."""
     measures = catalogue.measure_count
     return UserState(
-        parts=catalogue.zero_parts(), counts_from_ms=[0] * measures, counts_from_offsets=[ALWAYS] * measures
+        cells=empty_cells(len(catalogue.cell_measures)),
+        parts=catalogue.zero_parts(),
+        counts_from_ms=[0] * measures,
+        counts_from_offsets=[ALWAYS] * measures,
     )

@@ -136,7 +136,7 @@ def test_measures_keep_their_data_wherever_they_stand() -> None:
 def test_the_data_of_a_removed_measure_is_dropped() -> None:
     both, one = made(VIEWS, CARTS, ITEMS), made(VIEWS)
     state = unpack(stored(both), one)
-    assert [len(cell) for layer in state.cells for cell in layer.values()] == [1, 1, 1]
+    assert [len(cell) for layer in state.cells for _, cell in layer.items()] == [1, 1, 1]
     back = read(unpack(pack(state, one), both), both)
     assert back["views1h"].counts_from_ms is None
     assert unpack(pack(state, one), both).counts_from_ms == [0, NOW_MS, NOW_MS]
