@@ -78,11 +78,20 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
     )
     for place, measure in enumerate(catalogue.part_measures):
         if measure == _SEQUENCE:
-            state.parts[place] = RecentsPart(packed.sequences[0], displaced_ms=packed.last_event_ms or 0)
+            state.parts[place] = _sequence(packed)
         elif measure == _SEEN and packed.first_event_ms is not None and packed.last_event_ms is not None:
             state.parts[place] = MomentsPart(_MANY, packed.first_event_ms, packed.last_event_ms)
     state.size_bound = packed_bytes_at_most(state)
     return state
+
+
+def _sequence(packed: _Packed) -> RecentsPart:
+    part = RecentsPart([], [], [], displaced_ms=packed.last_event_ms or 0)
+    for time_ms, offset, value in packed.sequences[0]:
+        part.values.append(value)
+        part.times_ms.append(time_ms)
+        part.offsets.append(offset)
+    return part
 
 
 def _ids(packed: _Packed) -> DuplicateWindow:

@@ -1,3 +1,4 @@
+# cython: annotation_typing=True
 """Sequences: the last K values, or the last K distinct values, by event time."""
 
 from __future__ import annotations
@@ -26,19 +27,23 @@ from schemas.events import Event
 
 MAX_LAST: Final = 100  # a sequence is part of every user's state, which must stay small
 
-SequenceEntry = tuple[int, int, str]
-"""(event time in ms, offset, value)."""
-
 
 class RecentsPart(msgspec.Struct, array_like=True, gc=False):
-    """`entries` newest first. `displaced_ms`: latest event time of all that was seen and is not in the list.
+    """Values with their event times and offsets, newest first.
 
-    `doubt_ms`: an undo took an entry out, and one displaced up to this time may belong in its stead; 0 for none.
+    `displaced_ms`: latest event time of all that was seen and is not in the list. `doubt_ms`: an undo took an entry
+    out, and one displaced up to this time may belong in its stead; 0 for none.
     """
 
-    entries: list[SequenceEntry]
+    values: list[str]
+    times_ms: list[int]
+    offsets: list[int]
     displaced_ms: int = 0
     doubt_ms: int = 0
+
+    def remove(self, place: int) -> None:
+        """Take the entry out."""
+        del self.values[place], self.times_ms[place], self.offsets[place]
 
 
 class RecentsWire(msgspec.Struct, array_like=True, gc=False):
@@ -74,22 +79,22 @@ class _Recents(PartMeasure[RecentsPart]):
 
     def zero(self) -> RecentsPart:
         """See PartMeasure."""
-        return RecentsPart([])
+        return RecentsPart([], [], [])
 
     def undo(self, part: RecentsPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure. Inexact only if something was displaced that may belong back into the list."""
-        for index, entry in enumerate(part.entries):
-            if entry[1] == offset and entry[0] == event.event_time:
-                del part.entries[index]
+        for place, place_offset in enumerate(part.offsets):
+            if place_offset == offset and part.times_ms[place] == event.event_time:
+                part.remove(place)
                 part.doubt_ms = max(part.doubt_ms, part.displaced_ms)
                 return
 
     def to_wire(self, part: RecentsPart, base: Base) -> RecentsWire:
         """See PartMeasure."""
         return RecentsWire(
-            [base.append_ms - entry[0] for entry in part.entries],
-            [base.offset - entry[1] for entry in part.entries],
-            [entry[2] for entry in part.entries],
+            [base.append_ms - time_ms for time_ms in part.times_ms],
+            [base.offset - offset for offset in part.offsets],
+            part.values,
             part.displaced_ms,
             part.doubt_ms,
         )
@@ -97,36 +102,37 @@ class _Recents(PartMeasure[RecentsPart]):
     def from_wire(self, wire: Part, base: Base) -> RecentsPart:
         """See PartMeasure."""
         assert isinstance(wire, RecentsWire)
-        entries = [
-            (base.append_ms - age_ms, base.offset - back, value)
-            for age_ms, back, value in zip(wire.ages_ms, wire.offsets_back, wire.values, strict=True)
-        ]
-        return RecentsPart(entries, wire.displaced_ms, wire.doubt_ms)
+        if not len(wire.values) == len(wire.ages_ms) == len(wire.offsets_back):
+            raise ValueError("a sequence has columns of different lengths")
+        times_ms = [base.append_ms - age_ms for age_ms in wire.ages_ms]
+        offsets = [base.offset - back for back in wire.offsets_back]
+        return RecentsPart(wire.values, times_ms, offsets, wire.displaced_ms, wire.doubt_ms)
 
     def in_doubt(self, part: RecentsPart) -> bool:
         """Whether an entry that was displaced may be missing: not once the list is full of newer ones."""
-        return part.doubt_ms > 0 and (len(part.entries) < self.k or part.entries[-1][0] <= part.doubt_ms)
+        return part.doubt_ms > 0 and (len(part.values) < self.k or part.times_ms[-1] <= part.doubt_ms)
 
     def shrink(self, part: RecentsPart) -> bool:
         """See PartMeasure: the older half of the list."""
-        if len(part.entries) < 2:
+        if len(part.values) < 2:
             return False
-        kept = len(part.entries) // 2
-        part.displaced_ms = max(part.displaced_ms, part.entries[kept][0])
+        kept = len(part.values) // 2
+        part.displaced_ms = max(part.displaced_ms, part.times_ms[kept])
         part.doubt_ms = max(part.doubt_ms, part.displaced_ms)
-        del part.entries[kept:]
+        del part.values[kept:], part.times_ms[kept:], part.offsets[kept:]
         return True
 
     def merge(self, left: RecentsPart, right: RecentsPart) -> RecentsPart:
         """See PartMeasure."""
-        merged = RecentsPart(list(left.entries), max(left.displaced_ms, right.displaced_ms))
+        merged = RecentsPart(list(left.values), list(left.times_ms), list(left.offsets))
+        merged.displaced_ms = max(left.displaced_ms, right.displaced_ms)
         merged.doubt_ms = max(left.doubt_ms, right.doubt_ms)
-        for entry in right.entries:
-            self._insert(merged, entry)
+        for value, time_ms, offset in zip(right.values, right.times_ms, right.offsets, strict=True):
+            self._insert(merged, value, time_ms, offset)
         return merged
 
     @abstractmethod
-    def _insert(self, part: RecentsPart, entry: SequenceEntry) -> None:
+    def _insert(self, part: RecentsPart, value: str, time_ms: int, offset: int) -> None:
         """Put the entry into its place."""
 
     def adder(self) -> Add[RecentsPart]:
@@ -136,7 +142,7 @@ class _Recents(PartMeasure[RecentsPart]):
         def add(part: RecentsPart, event: Event, offset: int, append_ms: int) -> None:
             value: str | None = value_of(event)
             if value is not None:
-                insert(part, (event.event_time, offset, value))
+                insert(part, value, event.event_time, offset)
 
         return add
 
@@ -156,19 +162,17 @@ class LastDistinct(_Recents):
     version: int = 1
     maths: ClassVar[int] = 1
 
-    def _insert(self, part: RecentsPart, entry: SequenceEntry) -> None:
-        entries, value = part.entries, entry[2]
-        for index, kept in enumerate(entries):
-            if kept[2] == value:
-                if kept >= entry:
-                    if kept != entry and entry[0] > part.displaced_ms:
-                        part.displaced_ms = entry[0]
-                    return
-                if kept[0] > part.displaced_ms:
-                    part.displaced_ms = kept[0]
-                del entries[index]
-                break
-        _place(part, entry, self.k)
+    def _insert(self, part: RecentsPart, value: str, time_ms: int, offset: int) -> None:
+        if value in part.values:
+            place = part.values.index(value)
+            new, kept = (time_ms, offset), (part.times_ms[place], part.offsets[place])
+            if new == kept:
+                return
+            part.displaced_ms = max(part.displaced_ms, min(new, kept)[0])
+            if new < kept:
+                return
+            part.remove(place)
+        _place(part, value, time_ms, offset, self.k)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +189,8 @@ class Last(_Recents):
     version: int = 1
     maths: ClassVar[int] = 1
 
-    def _insert(self, part: RecentsPart, entry: SequenceEntry) -> None:
-        _place(part, entry, self.k)
+    def _insert(self, part: RecentsPart, value: str, time_ms: int, offset: int) -> None:
+        _place(part, value, time_ms, offset, self.k)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,17 +208,21 @@ class Recent:
         return Bound("string_list", _read(index, measure), f"last {measure.k} of {self.measure}", (self.measure,))
 
 
-def _place(part: RecentsPart, entry: SequenceEntry, k: int) -> None:
-    entries = part.entries
-    if not entries or entry > entries[0]:  # the usual event: newer than all others
-        entries.insert(0, entry)
-    else:
-        place = 1
-        while place < len(entries) and entries[place] > entry:
-            place += 1
-        entries.insert(place, entry)
-    if len(entries) > k:
-        part.displaced_ms = max(part.displaced_ms, entries.pop()[0])
+def _place(part: RecentsPart, value: str, time_ms: int, offset: int, k: int) -> None:
+    values: list[str] = part.values
+    times_ms: list[int] = part.times_ms
+    offsets: list[int] = part.offsets
+    place = 0
+    while place < len(values) and times_ms[place] >= time_ms:  # the usual event is newer than all others
+        if times_ms[place] == time_ms and offsets[place] < offset:
+            break
+        place += 1
+    values.insert(place, value)
+    times_ms.insert(place, time_ms)
+    offsets.insert(place, offset)
+    if len(values) > k:
+        part.displaced_ms = max(part.displaced_ms, times_ms.pop())
+        del values[-1], offsets[-1]
 
 
 def _read(index: int, measure: _Recents) -> Read:
@@ -222,13 +230,14 @@ def _read(index: int, measure: _Recents) -> Read:
         part = reading.state.parts[index]
         assert isinstance(part, RecentsPart)
         if reading.looks_back:
-            values = [entry[2] for entry in part.entries if entry[0] <= reading.now_ms]
-            if len(values) < len(part.entries) and part.displaced_ms:
-                return Answer(list(values), True, "what was displaced after that moment is missing")
+            seen = zip(part.values, part.times_ms, strict=True)
+            values = [value for value, time_ms in seen if time_ms <= reading.now_ms]
+            if len(values) < len(part.values) and part.displaced_ms:
+                return Answer([*values], True, "what was displaced after that moment is missing")
         else:
-            values = [entry[2] for entry in part.entries]
+            values = part.values
         if part.doubt_ms and measure.in_doubt(part):
-            return Answer(list(values), True, "an entry was taken out and what it displaced is not known any more")
-        return Answer(list(values))
+            return Answer([*values], True, "an entry was taken out and what it displaced is not known any more")
+        return Answer([*values])
 
     return read
