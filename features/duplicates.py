@@ -86,7 +86,11 @@ def is_unknown(code: int) -> bool:
 
 @dataclass(slots=True)
 class DuplicateWindow:
-    """Ids in the order of their first offsets; `hours` marks where each hour of log time begins."""
+    """Ids in the order of their first offsets; `hours` marks where each hour of log time begins.
+
+    An id from before the first of `hours` has left. It stays in `ids` until `tidy`, since a user who comes back after a
+    day has many of them, and to take them out one by one is what `pack` can do for all of them at once.
+    """
 
     ids: dict[int, AdmittedFields] = field(default_factory=dict)
     hours: list[tuple[int, int]] = field(default_factory=list)
@@ -104,27 +108,31 @@ class DuplicateWindow:
 
     def holds(self, key: int, offset: int) -> bool:
         """Whether the record at `offset` was the first of its id."""
-        admitted = self.ids.get(key)
-        return admitted is not None and admitted[0] == offset
+        admitted = self.find(key)
+        return admitted is not None and admitted.offset == offset
 
     def find(self, key: int) -> Admitted | None:
         """What is known of the event with this id."""
         fields = self.ids.get(key)
-        return None if fields is None else Admitted(*fields)
+        return None if fields is None or fields[0] < self._first_kept else Admitted(*fields)
 
     def admit(self, key: int, offset: int, append_ms: int, time_ms: int, code: int, check: int) -> bool:
         """Remember the id; False if it was seen before."""
         ids = self.ids
         if key in ids:
-            return False
+            if ids[key][0] >= self._first_kept:
+                return False
+            self.tidy()
         if append_ms >= self.next_hour_ms:
             self.advance(offset, append_ms)
         ids[key] = (offset, time_ms, code, check)
         if len(ids) > MAX_IDS:
-            del ids[next(iter(ids))]
-            self.dropped += 1
-            self.evicted_early += 1
-            self.forgot = True
+            self.tidy()
+            if len(ids) > MAX_IDS:
+                del ids[next(iter(ids))]
+                self.dropped += 1
+                self.evicted_early += 1
+                self.forgot = True
         return True
 
     def mark_undone(self, key: int) -> None:
@@ -134,28 +142,24 @@ class DuplicateWindow:
         self.columns = None
 
     def advance(self, offset: int, append_ms: int) -> None:
-        """Begin the hour of `append_ms` if it is a new one, and forget the ids of hours outside the horizon."""
-        hour = append_ms // _HOUR_MS
-        if not self.hours or hour > self.hours[-1][0]:
-            self.hours.append((hour, offset))
-            self._expire(hour)
-        self.next_hour_ms = (self.hours[-1][0] + 1) * _HOUR_MS
+        """Begin the hour of `append_ms` if it is a new one, and let the ids of hours outside the horizon leave."""
+        hour, hours = append_ms // _HOUR_MS, self.hours
+        if not hours or hour > hours[-1][0]:
+            hours.append((hour, offset))
+            if hours[0][0] < hour - HORIZON_HOURS:
+                self._expire(hour)
+        self.next_hour_ms = (hours[-1][0] + 1) * _HOUR_MS
 
     def start_epoch(self) -> None:
         """The topic was made anew: ids stay known, their old offsets must match no new record."""
+        self.tidy()
         self.ids = {key: (FORGOTTEN_OFFSET, *admitted[1:]) for key, admitted in self.ids.items()}
         self.hours = [(hour, FORGOTTEN_OFFSET) for hour, _ in self.hours[-1:]]
         self.columns = None
 
-    def _expire(self, hour: int) -> None:
-        """Forget the ids of hours that lie wholly outside the horizon."""
-        hours = self.hours
-        if hours[0][0] >= hour - HORIZON_HOURS:
-            return
-        while hours[0][0] < hour - HORIZON_HOURS:
-            del hours[0]
-        first_kept = hours[0][1]
-        gone: list[int] = []
+    def tidy(self) -> None:
+        """Take the ids out that have left."""
+        first_kept, gone = self._first_kept, []
         for key, admitted in self.ids.items():
             if admitted[0] >= first_kept:
                 break
@@ -163,4 +167,14 @@ class DuplicateWindow:
         for key in gone:
             del self.ids[key]
         self.dropped += len(gone)
-        self.forgot = self.forgot or bool(gone)
+
+    @property
+    def _first_kept(self) -> int:
+        return self.hours[0][1] if self.hours else FORGOTTEN_OFFSET
+
+    def _expire(self, hour: int) -> None:
+        """Drop the hours that lie wholly outside the horizon."""
+        kept = next(place for place, (each, _) in enumerate(self.hours) if each >= hour - HORIZON_HOURS)
+        del self.hours[:kept]
+        if not self.forgot:
+            self.forgot = next(iter(self.ids.values()), (self._first_kept,))[0] < self._first_kept

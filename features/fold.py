@@ -133,7 +133,7 @@ class Folder:
 
     def _undo(self, state: UserState, undo: Event, key: int, check: int, offset: int, append_ms: int) -> Outcome:
         window = state.duplicates
-        if key in window.ids:
+        if window.find(key) is not None:
             state.duplicate_events += 1
             return Outcome.DUPLICATE
         window.advance(offset, append_ms)

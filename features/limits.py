@@ -43,6 +43,7 @@ def packed_bytes_at_most(state: UserState) -> int:
 def prune(state: UserState, catalogue: Catalogue) -> None:
     """Drop what no read at `append_ms` or later can need; changes no answer."""
     cells.prune(state.cells, state.append_ms)
+    state.duplicates.tidy()
     for part, measure in zip(state.parts, catalogue.part_measures, strict=True):
         measure.prune(part, state.append_ms)
 
