@@ -105,7 +105,8 @@ class Decayed(PartMeasure[DecayedPart]):
         """See PartMeasure."""
         key_of = (lambda event: "") if self.by is None else attrgetter(self.by)
         number_of = None if self.value is None else attrgetter(self.value)
-        weights, half_life_ms, most, exp2 = dict(self.weights), self.half_life_ms, 2 * self.keys, math.exp2
+        weights, half_life_ms, most, exp2 = dict(self.weights), float(self.half_life_ms), 2 * self.keys, math.exp2
+        hop_ms = self.half_life_ms
 
         def add(part: DecayedPart, event: Event, offset: int, append_ms: int) -> None:
             key: str | None = key_of(event)
@@ -116,13 +117,14 @@ class Decayed(PartMeasure[DecayedPart]):
                 weight *= number_of(event) or 0.0
             age = (event.event_time - part.reference_ms) / half_life_ms
             if age > _STEP:
-                self._advance(part, event.event_time // half_life_ms * half_life_ms)
+                self._advance(part, event.event_time // hop_ms * hop_ms)
                 age = (event.event_time - part.reference_ms) / half_life_ms
             elif age < _LONG_AGO:
                 return
             scores = part.scores
-            if key in scores:
-                scores[key] += weight * exp2(age)
+            score = scores.get(key)
+            if score is not None:
+                scores[key] = score + weight * exp2(age)
             elif weight:
                 scores[key] = weight * exp2(age)
                 if len(scores) > most:

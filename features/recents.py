@@ -163,15 +163,17 @@ class LastDistinct(_Recents):
     maths: ClassVar[int] = 1
 
     def _insert(self, part: RecentsPart, value: str, time_ms: int, offset: int) -> None:
-        if value in part.values:
-            place = part.values.index(value)
-            new, kept = (time_ms, offset), (part.times_ms[place], part.offsets[place])
-            if new == kept:
-                return
-            part.displaced_ms = max(part.displaced_ms, min(new, kept)[0])
-            if new < kept:
-                return
-            part.remove(place)
+        values: list[str] = part.values
+        for place, known in enumerate(values):
+            if known == value:
+                new, kept = (time_ms, offset), (part.times_ms[place], part.offsets[place])
+                if new == kept:
+                    return
+                part.displaced_ms = max(part.displaced_ms, min(new, kept)[0])
+                if new < kept:
+                    return
+                part.remove(place)
+                break
         _place(part, value, time_ms, offset, self.k)
 
 
