@@ -15,7 +15,7 @@ from schemas.receipts import Position
 ALWAYS: Final = FORGOTTEN_OFFSET  # what was counted before the topic was made anew counts as well
 
 
-@dataclass(slots=True)
+@dataclass  # with slots where it is compiled, see state.pxd
 class UserState:
     """Mutable in the worker that owns its partition; everywhere else it is only read.
 

@@ -59,6 +59,8 @@ class _Finder:
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name not in MODULES:
             return None
+        if name in _typed() and not all(_library(each).exists() for each in _typed()):
+            return None
         library = _library(name)
         return importlib.util.spec_from_file_location(name, library) if library.exists() else None
 
@@ -84,6 +86,8 @@ def build() -> None:
     names, cores = missing(), os.cpu_count() or 1
     BUILT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILT) as scratch, ThreadPoolExecutor(cores) as pool:
+        for file in {_file(name, ".py") for name in names} | _sources_of_typed():
+            _copy(file, Path(scratch))
         list(pool.map(_translate, [names[core::cores] for core in range(cores)], [Path(scratch)] * cores))
         list(pool.map(_compile, names, [Path(scratch)] * len(names)))
     for old in set(BUILT.glob("*.so")) - {_library(name) for name in MODULES}:
@@ -94,24 +98,36 @@ def _file(name: str, suffix: str) -> Path:
     return Path(name.replace(".", "/")).with_suffix(suffix)
 
 
+def _typed() -> list[str]:
+    """The modules with a `.pxd` beside them. They see into each other's objects, so they change together."""
+    return [name for name in MODULES if (ROOT / _file(name, ".pxd")).exists()]
+
+
+def _sources_of_typed() -> set[Path]:
+    return {_file(name, suffix) for name in _typed() for suffix in (".py", ".pxd")}
+
+
 def _library(name: str, root: Path | None = None) -> Path:
     """Where the compiled module of the source under `root`, ours by default, lies if it is there."""
-    source = ((root or ROOT) / _file(name, ".py")).read_bytes()
+    files = [_file(name, ".py"), *(sorted(_sources_of_typed()) if name in _typed() else ())]
+    source = b"".join(((root or ROOT) / file).read_bytes() for file in files)
     digest = hashlib.sha256(source + repr((_C_FLAGS, _CYTHON_OPTIONS)).encode()).hexdigest()[:20]
     return BUILT / f"{name}-{digest}{sysconfig.get_config_var('EXT_SUFFIX')}"
 
 
 def _translate(names: Sequence[str], scratch: Path) -> None:
     """Modules -> C, in one process, since it takes longer to start than to translate a module."""
-    if not names:
-        return
-    for name in names:
-        copy = scratch / _file(name, ".py")
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        for package in list(copy.parents)[: name.count(".")]:
-            (package / "__init__.py").touch()
-        copy.write_bytes((ROOT / _file(name, ".py")).read_bytes())
-    _run([sys.executable, "-m", "cython", *_CYTHON_OPTIONS, *(_file(name, ".py") for name in names)], scratch)
+    if names:
+        _run([sys.executable, "-m", "cython", *_CYTHON_OPTIONS, *(_file(name, ".py") for name in names)], scratch)
+
+
+def _copy(file: Path, scratch: Path) -> None:
+    """Copy the file of a package, which it makes one."""
+    copy = scratch / file
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    for package in list(copy.parents)[: len(file.parents) - 1]:
+        (package / "__init__.py").touch()
+    copy.write_bytes((ROOT / file).read_bytes())
 
 
 def _compile(name: str, scratch: Path) -> None:

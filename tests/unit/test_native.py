@@ -116,6 +116,28 @@ def test_an_edited_module_runs_as_plain_python_until_it_is_compiled_again(small:
     assert len(list(native.BUILT.iterdir())) == 1  # what older sources left is gone
 
 
+@needs_compiler
+def test_modules_that_know_each_others_c_types_are_compiled_and_loaded_together(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "MODULES", ("shop.sums", "shop.tills"))
+    tills = small.with_name("tills.py")
+    tills.write_text("class Till:\n    def __init__(self):\n        self.cents = 1\n")
+    tills.with_suffix(".pxd").write_text("cdef class Till:\n    cdef public long long cents\n")
+    small.write_text("from shop.tills import Till\ndef total(numbers):\n    till = Till()\n    return till.cents\n")
+    small.with_suffix(".pxd").write_text("from shop.tills cimport Till\n")
+    native.build()
+    assert imported().endswith(sysconfig.get_config_var("EXT_SUFFIX"))
+    assert sys.modules["shop.sums"].total([]) == 1
+    tills.with_suffix(".pxd").write_text("cdef class Till:\n    cdef public object owner\n    cdef public int cents\n")
+    assert native.missing() == ["shop.sums", "shop.tills"]
+    assert imported() == str(small)
+    native.build()
+    next(native.BUILT.glob("shop.tills-*")).unlink()  # by hand: the other one alone would see the wrong object
+    sys.modules.pop("shop.tills")
+    assert imported() == str(small)
+
+
 def test_without_a_compiler_it_says_what_to_install_and_goes_on(
     small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,1 @@
+from features.state cimport UserState
