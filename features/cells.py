@@ -56,8 +56,6 @@ class Cells:
     memory is waited for at every visit of its user.
     """
 
-    __slots__ = ("numbers", "width")
-
     def __init__(self, measures: int) -> None:
         self.numbers: list[int] = []
         self.width = 1 + measures

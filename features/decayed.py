@@ -1,3 +1,4 @@
+# cython: annotation_typing=True
 """Sums with exponential decay, by key or in total, and rankings of them."""
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from features.checks import check_bound, check_field, check_types
 from features.definitions import (
     Add,
     Answer,
+    Base,
     Bound,
     CatalogueError,
     Measures,
@@ -25,6 +27,7 @@ from features.definitions import (
     Read,
     Scored,
     TextField,
+    Wire,
 )
 from features.reading import Reading
 from schemas.events import Event
@@ -33,15 +36,24 @@ MAX_KEYS: Final = 200
 MAX_TOP: Final = 50
 MAX_WEIGHT: Final = 1e9  # times the largest value, far below what doubles hold
 LEAST_SCORE: Final = 0.001  # a thousandth of one view: below it a key is not listed
-_STEP: Final = 4  # half-lives after which the reference moves; far from the 1 023 at which doubles overflow
+_STEP: Final = 16  # half-lives after which the reference moves; far from the 1 023 at which doubles overflow
 _FARTHEST_AHEAD: Final = 512  # half-lives from the read to the reference: a clock wrong by years must not overflow
 _GONE: Final = 2.0**-20  # at the reference: a thousandth of what would be listed, a millionth of one view
 _LONG_AGO: Final = -80.0  # half-lives before the reference: nothing that could ever be listed
 _half_life_ms = functools.cache(parse_window)
 
 
-class DecayedPart(msgspec.Struct, array_like=True, gc=False):
+@dataclass  # with slots where it is compiled, see decayed.pxd
+class DecayedPart:
     """Scores as of `reference_ms`, a multiple of the half-life. `dropped`: scores that left for want of room."""
+
+    scores: dict[str, float]
+    reference_ms: int = 0
+    dropped: float = 0.0
+
+
+class DecayedWire(msgspec.Struct, array_like=True, gc=False):
+    """The same."""
 
     scores: dict[str, float]
     reference_ms: int = 0
@@ -69,6 +81,7 @@ class Decayed(PartMeasure[DecayedPart]):
     version: int = 1
     maths: ClassVar[int] = 1
     part_type: ClassVar[type[DecayedPart]] = DecayedPart
+    wire_type: ClassVar[type[DecayedWire]] = DecayedWire
 
     def event_types(self) -> tuple[str, ...]:
         """See PartMeasure."""
@@ -158,6 +171,15 @@ class Decayed(PartMeasure[DecayedPart]):
         if len(merged.scores) > 2 * self.keys:
             self._keep(merged, self.keys)
         return merged
+
+    def to_wire(self, part: DecayedPart, base: Base) -> DecayedWire:
+        """See PartMeasure."""
+        return DecayedWire(part.scores, part.reference_ms, part.dropped)
+
+    def from_wire(self, wire: Wire, base: Base) -> DecayedPart:
+        """See PartMeasure."""
+        assert isinstance(wire, DecayedWire)
+        return DecayedPart(wire.scores, wire.reference_ms, wire.dropped)
 
     def shrink(self, part: DecayedPart) -> bool:
         """See PartMeasure: the lower half of the keys."""

@@ -10,7 +10,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypedDict, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypedDict, TypeVar
 
 import msgspec
 
@@ -23,9 +23,11 @@ ANY: Final = "any"
 FeatureKind = Literal["int", "float", "string", "string_list", "scored_list", "timestamp"]
 TextField = Literal["item_id", "category", "search_term", "list_id", "currency"]
 NumberField = Literal["value", "position"]
-Part = msgspec.Struct
-"""What one measure keeps of one user, outside of cells. Mutable; packed as it is."""
-P = TypeVar("P", bound=Part)
+Part = Any
+"""What one measure keeps of one user, outside of cells. Mutable."""
+Wire = msgspec.Struct
+"""What a part is packed as."""
+P = TypeVar("P")
 Add = Callable[[P, Event, int, int], None]
 """(part, event, offset, append_ms); `append_ms` is the latest moment of the log so far."""
 
@@ -84,8 +86,8 @@ class PartMeasure(ABC, Generic[P]):
     maths: ClassVar[int] = 1
     """Rises when the same definition computes or stores something else: new maths never reads old state."""
     part_type: ClassVar[type[Part]]
-    wire_type: ClassVar[type[Part] | None] = None
-    """What the part is packed as, if that is smaller than the part itself."""
+    wire_type: ClassVar[type[Wire] | None] = None
+    """None for a part that is packed as it is."""
 
     @abstractmethod
     def event_types(self) -> tuple[str, ...]:
@@ -118,11 +120,12 @@ class PartMeasure(ABC, Generic[P]):
     def prune(self, part: P, append_ms: int) -> None:
         """Drop what no later read can need. Nothing by default."""
 
-    def to_wire(self, part: P, base: Base) -> Part:
+    def to_wire(self, part: P, base: Base) -> Wire:
         """The part as it is packed, relative to `base`."""
+        assert isinstance(part, msgspec.Struct)
         return part
 
-    def from_wire(self, wire: Part, base: Base) -> P:
+    def from_wire(self, wire: Wire, base: Base) -> P:
         """What `to_wire` packed, for a measure with a wire type."""
         raise NotImplementedError
 

@@ -10,7 +10,7 @@ from features.catalogue import Catalogue, Feature
 from features.cells import covered_from
 from features.definitions import Answer, FeatureKind, FeatureValue
 from features.reading import Reading
-from features.state import UserState
+from features.state import NEVER, UserState
 
 UNKNOWN_USER = "nothing is known of this user"
 NOT_COUNTED_YET = "what it is read from has been counted only since after that moment"
@@ -100,7 +100,7 @@ def _derived(
         covered_from_ms,
         counts_from_ms or None,
         now_ms,
-        state.last_event_ms,
+        None if state.last_event_ms == NEVER else state.last_event_ms,
         state.late_events,
         state.duplicate_events,
         answer.approximate,

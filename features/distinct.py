@@ -1,3 +1,4 @@
+# cython: annotation_typing=True
 """Distinct values in a sliding window: exact while there are few, a sketch beyond, and the answer says which."""
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from features.definitions import (
     Base,
     Bound,
     Measures,
-    Part,
     PartMeasure,
     Read,
     TextField,
+    Wire,
 )
 from features.reading import Reading
 from features.sliding_hll import Registers
@@ -36,7 +37,8 @@ _HASH_MASK: Final = (1 << sliding_hll.HASH_BITS) - 1  # 256 values share a hash 
 _hash_of = xxhash.xxh3_64_intdigest
 
 
-class DistinctPart(msgspec.Struct, array_like=True, gc=False):
+@dataclass  # with slots where it is compiled, see distinct.pxd
+class DistinctPart:
     """`hours`: hour of event time -> hash of value -> times seen. The sketch holds all values; up to its hour `newest`
     it alone does, and later hours are exact beside it.
     """
@@ -199,7 +201,7 @@ class Distinct(PartMeasure[DistinctPart]):
             part.newest,
         )
 
-    def from_wire(self, wire: Part, base: Base) -> DistinctPart:
+    def from_wire(self, wire: Wire, base: Base) -> DistinctPart:
         """See PartMeasure."""
         assert isinstance(wire, DistinctWire)
         hour = base.append_ms // HOURS.hop_ms

@@ -84,16 +84,16 @@ def is_unknown(code: int) -> bool:
     return code == UNKNOWN_CODE
 
 
-@dataclass(slots=True)
+@dataclass  # with slots where it is compiled, see duplicates.pxd
 class DuplicateWindow:
     """Ids in the order of their first offsets; `hours` marks where each hour of log time begins.
 
-    An id from before the first of `hours` has left. It stays in `ids` until `tidy`, since a user who comes back after a
+    `hours` alternates the number of an hour and its first offset. An id from before the first of them has left. It stays in `ids` until `tidy`, since a user who comes back after a
     day has many of them, and to take them out one by one is what `pack` can do for all of them at once.
     """
 
     ids: dict[int, AdmittedFields] = field(default_factory=dict)
-    hours: list[tuple[int, int]] = field(default_factory=list)
+    hours: list[int] = field(default_factory=list)
     forgot: bool = False
     """Whether an id ever left the window: only until then is an unknown id one that never came."""
     evicted_early: int = 0  # ids that the count limit pushed out before their 24 hours were over; not stored
@@ -144,17 +144,17 @@ class DuplicateWindow:
     def advance(self, offset: int, append_ms: int) -> None:
         """Begin the hour of `append_ms` if it is a new one, and let the ids of hours outside the horizon leave."""
         hour, hours = append_ms // _HOUR_MS, self.hours
-        if not hours or hour > hours[-1][0]:
-            hours.append((hour, offset))
-            if hours[0][0] < hour - HORIZON_HOURS:
+        if not hours or hour > hours[-2]:
+            hours += (hour, offset)
+            if hours[0] < hour - HORIZON_HOURS:
                 self._expire(hour)
-        self.next_hour_ms = (hours[-1][0] + 1) * _HOUR_MS
+        self.next_hour_ms = (hours[-2] + 1) * _HOUR_MS
 
     def start_epoch(self) -> None:
         """The topic was made anew: ids stay known, their old offsets must match no new record."""
         self.tidy()
         self.ids = {key: (FORGOTTEN_OFFSET, *admitted[1:]) for key, admitted in self.ids.items()}
-        self.hours = [(hour, FORGOTTEN_OFFSET) for hour, _ in self.hours[-1:]]
+        self.hours[:] = [self.hours[-2], FORGOTTEN_OFFSET] if self.hours else []
         self.columns = None
 
     def tidy(self) -> None:
@@ -170,11 +170,13 @@ class DuplicateWindow:
 
     @property
     def _first_kept(self) -> int:
-        return self.hours[0][1] if self.hours else FORGOTTEN_OFFSET
+        return self.hours[1] if self.hours else FORGOTTEN_OFFSET
 
     def _expire(self, hour: int) -> None:
         """Drop the hours that lie wholly outside the horizon."""
-        kept = next(place for place, (each, _) in enumerate(self.hours) if each >= hour - HORIZON_HOURS)
+        kept = 0
+        while self.hours[kept] < hour - HORIZON_HOURS:
+            kept += 2
         del self.hours[:kept]
         if not self.forgot:
             self.forgot = next(iter(self.ids.values()), (self._first_kept,))[0] < self._first_kept

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import msgspec
 
 from features.catalogue import Catalogue, Feature
 from features.cells import LAYERS, covered_from
 from features.counting import MICRO, Count
-from features.definitions import FeatureValue
+from features.definitions import FeatureValue, Part
 from features.derive import DerivedFeature, derive
 from features.reading import Reading
 from features.state import UserState
@@ -102,6 +104,12 @@ def _inputs(catalogue: Catalogue, feature: Feature, state: UserState) -> dict[st
     shown: dict[str, object] = {}
     for measure, part in zip(catalogue.part_measures, state.parts, strict=False):
         if measure.name in feature.measures:
-            values = msgspec.structs.asdict(part)
+            values = _fields(part)
             shown[measure.name] = {name: msgspec.to_builtins(value, str_keys=True) for name, value in values.items()}
     return shown
+
+
+def _fields(part: Part) -> dict[str, object]:
+    if isinstance(part, msgspec.Struct):
+        return msgspec.structs.asdict(part)
+    return {field.name: getattr(part, field.name) for field in fields(part) if field.init}

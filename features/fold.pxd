@@ -1,1 +1,3 @@
+from features.cells cimport Cells
+from features.duplicates cimport DuplicateWindow
 from features.state cimport UserState

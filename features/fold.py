@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from features.catalogue import Catalogue
-from features.cells import DAY_MS, LARGEST_TOTAL, LAYERS, LONGEST_WINDOW_MS, added
+from features.cells import DAY_MS, LARGEST_TOTAL, LAYERS, LONGEST_WINDOW_MS, Cells, added
 from features.counting import Count, Sum
 from features.definitions import ANY, Part
 from features.duplicates import (
@@ -24,7 +24,7 @@ from features.duplicates import (
     type_of,
 )
 from features.limits import ROOM_BYTES, make_room
-from features.state import UserState
+from features.state import NOWHERE, UserState
 from schemas.events import EVENT_TYPES, UNDO, Event
 from schemas.receipts import Position
 
@@ -93,16 +93,14 @@ class Folder:
         Version: max(previous + 1, append time in us), for each record and not for each flush, so that one version
         always means one prefix of the log.
         """
-        key, offset = id_key(event.event_id), position.offset
-        known = state.position
-        if known is not None:
-            # Nearly all are beyond it, which as tuples they say soonest.
-            if position <= known and position.reached_by(known):
-                original = state.duplicates.holds(key, offset)
-                return Outcome.REPLAYED_ORIGINAL if original else Outcome.REPLAYED
-            if position.epoch > known.epoch:
+        key, epoch, offset = id_key(event.event_id), position.epoch, position.offset
+        if epoch > state.epoch:
+            if state.epoch != NOWHERE:
                 state.start_epoch()
-        state.position = position
+        elif (epoch < state.epoch or offset <= state.offset) and state.holds(position):
+            original = state.duplicates.holds(key, offset)
+            return Outcome.REPLAYED_ORIGINAL if original else Outcome.REPLAYED
+        state.epoch, state.partition, state.offset = epoch, position.partition, offset
         version = append_ms * 1000
         state.version = version if version > state.version else state.version + 1
         if append_ms > state.append_ms:
@@ -191,6 +189,7 @@ def _original(window: DuplicateWindow, undo: Event, check: int) -> Admitted | Ou
 
 
 def _add_to_cells(state: UserState, plan: _CellPlan, event: Event, time_ms: int, append_ms: int) -> None:
+    cells: Cells
     numbers: list[int]
     counts, sums, first, width, newest = plan
     layers = state.cells

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -15,8 +16,7 @@ from features.limits import packed_bytes_at_most
 from features.moments import Moments, MomentsPart
 from features.packed import UnreadableState, adopt_cells, adopt_since
 from features.recents import LastDistinct, RecentsPart
-from features.state import ALWAYS, UserState
-from schemas.receipts import Position
+from features.state import ALWAYS, NEVER, NOWHERE, UserState
 
 _LAYOUT: Final = 0xF5949081  # the only catalogue that format 1 was ever written with
 _CELLS: Final = (
@@ -61,19 +61,21 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
     )
     stored = [fingerprint(measure) for measure in _CELLS]
     stored_all = [*stored, fingerprint(_SEQUENCE), fingerprint(_SEEN)]
-    next_offset = 0 if packed.position is None else packed.position[2] + 1
+    epoch, partition, offset = packed.position or (NOWHERE, 0, -1)
     state = UserState(
-        position=None if packed.position is None else Position(*packed.position),
+        epoch=epoch,
+        partition=partition,
+        offset=offset,
         version=packed.version,
         append_ms=packed.append_ms,
-        first_event_ms=packed.first_event_ms,
-        last_event_ms=packed.last_event_ms,
+        first_event_ms=NEVER if packed.first_event_ms is None else packed.first_event_ms,
+        last_event_ms=NEVER if packed.last_event_ms is None else packed.last_event_ms,
         late_events=packed.late_events,
         duplicate_events=packed.duplicate_events,
         cells=adopt_cells(cells, stored, catalogue),
         parts=catalogue.zero_parts(),
         counts_from_ms=adopt_since(stored_all, [0] * 6, catalogue, packed.append_ms),
-        counts_from_offsets=adopt_since(stored_all, [ALWAYS] * 6, catalogue, next_offset),
+        counts_from_offsets=adopt_since(stored_all, [ALWAYS] * 6, catalogue, offset + 1),
         duplicates=_ids(packed),
     )
     for place, measure in enumerate(catalogue.part_measures):
@@ -81,17 +83,14 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
             state.parts[place] = _sequence(packed)
         elif measure == _SEEN and packed.first_event_ms is not None and packed.last_event_ms is not None:
             state.parts[place] = MomentsPart(_MANY, packed.first_event_ms, packed.last_event_ms)
-    state.size_bound = packed_bytes_at_most(state)
+    state.size_bound = packed_bytes_at_most(state, catalogue)
     return state
 
 
 def _sequence(packed: _Packed) -> RecentsPart:
-    part = RecentsPart([], [], [], displaced_ms=packed.last_event_ms or 0)
-    for time_ms, offset, value in packed.sequences[0]:
-        part.values.append(value)
-        part.times_ms.append(time_ms)
-        part.offsets.append(offset)
-    return part
+    entries = packed.sequences[0]
+    values, times_ms, offsets = [each[2] for each in entries], [each[0] for each in entries], [each[1] for each in entries]
+    return RecentsPart(values, times_ms, offsets, displaced_ms=packed.last_event_ms or 0)
 
 
 def _ids(packed: _Packed) -> DuplicateWindow:
@@ -100,4 +99,4 @@ def _ids(packed: _Packed) -> DuplicateWindow:
     keys.frombytes(packed.duplicate_keys)
     offsets.frombytes(packed.duplicate_offsets)
     ids = {key: (offset, packed.append_ms, UNKNOWN_CODE, 0) for key, offset in zip(keys, offsets, strict=True)}
-    return DuplicateWindow(ids, packed.duplicate_hours, forgot=True)
+    return DuplicateWindow(ids, [*chain.from_iterable(packed.duplicate_hours)], forgot=True)

@@ -19,24 +19,33 @@ from features import cells
 from features.catalogue import Catalogue
 from features.cells import LAYERS
 from features.decayed import Decayed
-from features.definitions import PartMeasure
+from features.definitions import Base, PartMeasure, Wire
 from features.distinct import Distinct
 from features.extremes import Extreme
 from features.recents import Last, LastDistinct
-from features.state import UserState
+from features.state import NOWHERE, UserState
 
 MAX_PACKED_BYTES: Final = 64 * 1024
 ROOM_BYTES: Final = 60 * 1024  # beyond it the fold makes room
 KEPT_BYTES: Final = 52 * 1024  # down to here, so that it does not do so at every event
 ID_BYTES: Final = 19
 _HEADER_BYTES: Final = 2048
+_FAR_BASE: Final = Base(0, 0)  # far from everything, so that distances take most bytes
 
 _encoder = msgspec.msgpack.Encoder()
 
 
-def packed_bytes_at_most(state: UserState) -> int:
+def wires(state: UserState, catalogue: Catalogue, base: Base) -> list[Wire]:
+    """The parts as they are packed."""
+    return [
+        part if measure.wire_type is None else measure.to_wire(part, base)
+        for measure, part in zip(catalogue.part_measures, state.parts, strict=True)
+    ]
+
+
+def packed_bytes_at_most(state: UserState, catalogue: Catalogue) -> int:
     """What the state packs to, a little too much rather than too little."""
-    kept = len(_encoder.encode([[layer.numbers for layer in state.cells], state.parts]))
+    kept = len(_encoder.encode([[layer.numbers for layer in state.cells], wires(state, catalogue, _FAR_BASE)]))
     return kept + ID_BYTES * len(state.duplicates.ids) + _HEADER_BYTES
 
 
@@ -51,10 +60,10 @@ def prune(state: UserState, catalogue: Catalogue) -> None:
 def make_room(state: UserState, catalogue: Catalogue, kept_bytes: int = KEPT_BYTES) -> None:
     """Measure the state, give up what the policy says until it fits, and start counting from there."""
     prune(state, catalogue)
-    size = packed_bytes_at_most(state)
+    size = packed_bytes_at_most(state, catalogue)
     for step in _steps(state, catalogue):
         while size > kept_bytes and step():
-            size = packed_bytes_at_most(state)
+            size = packed_bytes_at_most(state, catalogue)
     state.size_bound = size
 
 
@@ -91,12 +100,13 @@ def _start_over_largest(state: UserState, catalogue: Catalogue) -> bool:
     """Let the part that takes most room count from the next record on, as if its measure were new."""
     if not state.parts:
         return False
-    place = max(range(len(state.parts)), key=lambda each: len(_encoder.encode(state.parts[each])))
+    packed = wires(state, catalogue, _FAR_BASE)
+    place = max(range(len(packed)), key=lambda each: len(_encoder.encode(packed[each])))
     zero = catalogue.part_measures[place].zero()
     if state.parts[place] == zero:
         return False
     state.parts[place] = zero
     measure = len(catalogue.cell_measures) + place
     state.counts_from_ms[measure] = state.append_ms
-    state.counts_from_offsets[measure] = 0 if state.position is None else state.position.offset + 1
+    state.counts_from_offsets[measure] = 0 if state.epoch == NOWHERE else state.offset + 1
     return True

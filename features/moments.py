@@ -1,8 +1,9 @@
+# cython: annotation_typing=True
 """First and last: moments of events, and the first or last value of a field, by event time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import ClassVar, Literal
 
@@ -13,12 +14,14 @@ from features.definitions import (
     ANY,
     Add,
     Answer,
+    Base,
     Bound,
     CatalogueError,
     Measures,
     PartMeasure,
     Read,
     TextField,
+    Wire,
 )
 from features.reading import Reading
 from schemas.events import Event
@@ -26,8 +29,19 @@ from schemas.events import Event
 Which = Literal["first", "last"]
 
 
-class MomentsPart(msgspec.Struct, array_like=True, gc=False):
+@dataclass  # with slots where it is compiled, see moments.pxd
+class MomentsPart:
     """Earliest and latest time of `events` events; the doubts are those times of which an event was undone."""
+
+    events: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+    first_doubt: bool = False
+    last_doubt: bool = False
+
+
+class MomentsWire(msgspec.Struct, array_like=True, gc=False):
+    """The same."""
 
     events: int = 0
     first_ms: int = 0
@@ -49,6 +63,7 @@ class Moments(PartMeasure[MomentsPart]):
     version: int = 1
     maths: ClassVar[int] = 1
     part_type: ClassVar[type[MomentsPart]] = MomentsPart
+    wire_type: ClassVar[type[MomentsWire]] = MomentsWire
 
     def event_types(self) -> tuple[str, ...]:
         """See PartMeasure."""
@@ -84,10 +99,20 @@ class Moments(PartMeasure[MomentsPart]):
     def merge(self, left: MomentsPart, right: MomentsPart) -> MomentsPart:
         """See PartMeasure."""
         if not left.events or not right.events:
-            return msgspec.structs.replace(left if left.events else right)
+            return replace(left if left.events else right)
         first = min((left.first_ms, not left.first_doubt), (right.first_ms, not right.first_doubt))
         last = max((left.last_ms, left.last_doubt), (right.last_ms, right.last_doubt))
         return MomentsPart(left.events + right.events, first[0], last[0], not first[1], last[1])
+
+
+    def to_wire(self, part: MomentsPart, base: Base) -> MomentsWire:
+        """See PartMeasure."""
+        return MomentsWire(part.events, part.first_ms, part.last_ms, part.first_doubt, part.last_doubt)
+
+    def from_wire(self, wire: Wire, base: Base) -> MomentsPart:
+        """See PartMeasure."""
+        assert isinstance(wire, MomentsWire)
+        return MomentsPart(wire.events, wire.first_ms, wire.last_ms, wire.first_doubt, wire.last_doubt)
 
 
 class EdgePart(msgspec.Struct, array_like=True, gc=False):

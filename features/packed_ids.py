@@ -86,7 +86,7 @@ def pack_ids(window: DuplicateWindow, base: Base) -> PackedIds:
     columns.catch_up(window)
     hour_now = base.append_ms // _HOUR_MS
     hours: list[int] = []
-    for hour, offset in window.hours:
+    for hour, offset in zip(window.hours[::2], window.hours[1::2], strict=True):
         hours += (hour_now - hour, -1 if offset == FORGOTTEN_OFFSET else base.offset - offset)
     return PackedIds(
         columns.keys.tobytes(),
@@ -105,8 +105,9 @@ def pack_ids(window: DuplicateWindow, base: Base) -> PackedIds:
 def unpack_ids(packed: PackedIds, base: Base) -> DuplicateWindow:
     """What `pack_ids` wrote, now or before offsets counted from the first."""
     hour_now = base.append_ms // _HOUR_MS
-    pairs = zip(packed.hours[::2], packed.hours[1::2], strict=True)
-    hours = [(hour_now - back, FORGOTTEN_OFFSET if offset == -1 else base.offset - offset) for back, offset in pairs]
+    hours: list[int] = []
+    for back, offset in zip(packed.hours[::2], packed.hours[1::2], strict=True):
+        hours += (hour_now - back, FORGOTTEN_OFFSET if offset == -1 else base.offset - offset)
     if packed.first_offset is None:
         origin_offset, origin_ms, sign = base.offset, packed.last_ms, -1
     else:

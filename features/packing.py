@@ -18,7 +18,7 @@ from features.catalogue import Catalogue
 from features.definitions import Base, Part
 from features.duplicates import DuplicateWindow
 from features.format1 import upgrade
-from features.limits import ID_BYTES, KEPT_BYTES, MAX_PACKED_BYTES, make_room, prune
+from features.limits import ID_BYTES, KEPT_BYTES, MAX_PACKED_BYTES, make_room, prune, wires
 from features.packed import (
     PackedCells,
     UnreadableState,
@@ -28,8 +28,7 @@ from features.packed import (
     to_distances,
 )
 from features.packed_ids import PackedIds, pack_ids, unpack_ids
-from features.state import ALWAYS, UserState
-from schemas.receipts import Position
+from features.state import ALWAYS, NEVER, NOWHERE, UserState
 
 FORMAT: Final = 4
 # Of one layout: 3 counts ids from the first instead of back from the last, 4 says from which offset on measures count.
@@ -108,16 +107,18 @@ def unpack(blob: bytes, catalogue: Catalogue, *, with_ids: bool = True) -> UserS
             raise UnreadableState(f"state format {found}; this version reads 1 to {FORMAT}")
         packed = _decoder.decode(blob)
         stored = array("I", packed.fingerprints).tolist()
-        position = None if packed.position is None else Position(*packed.position)
-        base = _base(position, packed.append_ms)
+        epoch, partition, offset = packed.position or (NOWHERE, 0, 0)
+        base = Base(packed.append_ms, offset)
         since = packed.counts_from_ms or [0] * len(stored)
         offsets = packed.counts_from_offsets or [0 if ms else ALWAYS for ms in since]
         return UserState(
-            position=position,
+            epoch=epoch,
+            partition=partition,
+            offset=offset,
             version=packed.version,
             append_ms=packed.append_ms,
-            first_event_ms=packed.first_event_ms,
-            last_event_ms=packed.last_event_ms,
+            first_event_ms=NEVER if packed.first_event_ms is None else packed.first_event_ms,
+            last_event_ms=NEVER if packed.last_event_ms is None else packed.last_event_ms,
             late_events=packed.late_events,
             duplicate_events=packed.duplicate_events,
             undone_events=packed.undone_events,
@@ -128,21 +129,17 @@ def unpack(blob: bytes, catalogue: Catalogue, *, with_ids: bool = True) -> UserS
             ),
             parts=_parts(packed.parts, stored[packed.cell_measures :], catalogue, base),
             counts_from_ms=adopt_since(stored, since, catalogue, packed.append_ms),
-            counts_from_offsets=adopt_since(stored, offsets, catalogue, 0 if position is None else position.offset + 1),
+            counts_from_offsets=adopt_since(stored, offsets, catalogue, 0 if epoch == NOWHERE else offset + 1),
             duplicates=unpack_ids(packed.ids, base) if with_ids else DuplicateWindow(left_packed=True),
         )
     except UnreadableState:
         raise
-    except (msgspec.DecodeError, ValueError, zlib.error) as error:
+    except (msgspec.DecodeError, ValueError, OverflowError, zlib.error) as error:
         raise UnreadableState(f"not a packed user state: {error}") from error
 
 
 def _encode(state: UserState, catalogue: Catalogue) -> bytes:
-    base = _base(state.position, state.append_ms)
-    parts = [
-        part if measure.wire_type is None else measure.to_wire(part, base)
-        for measure, part in zip(catalogue.part_measures, state.parts, strict=True)
-    ]
+    base = Base(state.append_ms, state.offset)
     late_beginning = any(state.counts_from_ms)
     return _encoder.encode(
         _Packed(
@@ -153,14 +150,14 @@ def _encode(state: UserState, catalogue: Catalogue) -> bytes:
             position=state.position,
             version=state.version,
             append_ms=state.append_ms,
-            first_event_ms=state.first_event_ms,
-            last_event_ms=state.last_event_ms,
+            first_event_ms=None if state.first_event_ms == NEVER else state.first_event_ms,
+            last_event_ms=None if state.last_event_ms == NEVER else state.last_event_ms,
             late_events=state.late_events,
             duplicate_events=state.duplicate_events,
             undone_events=state.undone_events,
             size_bound=state.size_bound,
             cells=to_distances(state.cells, state.append_ms),
-            parts=cast("list[msgspec.Raw]", parts),  # encoded as what they are
+            parts=cast("list[msgspec.Raw]", wires(state, catalogue, base)),  # encoded as what they are
             ids=pack_ids(state.duplicates, base),
             counts_from_offsets=state.counts_from_offsets if late_beginning else [],
             sums_stopped=state.sums_stopped,
@@ -180,10 +177,6 @@ def _parts(parts: list[msgspec.Raw], stored: list[int], catalogue: Catalogue, ba
         else:
             parts_now.append(measure.from_wire(_part_decoder(measure.wire_type).decode(raw), base))
     return parts_now
-
-
-def _base(position: Position | None, append_ms: int) -> Base:
-    return Base(append_ms, 0 if position is None else position.offset)
 
 
 def _reordered(raws: list[msgspec.Raw], stored: list[int], wanted: tuple[int, ...]) -> list[msgspec.Raw | None]:

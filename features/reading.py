@@ -22,7 +22,7 @@ class Reading:
         self.state = state
         self.now_ms = now_ms
         self.past = past
-        self.looks_back = past and state.last_event_ms is not None and state.last_event_ms > now_ms
+        self.looks_back = past and state.last_event_ms > now_ms
         self._vectors: dict[int, list[int]] = {}
 
     def oldest(self, window_ms: int, layer: Layer) -> int:

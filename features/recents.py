@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import ClassVar, Final
 
@@ -17,10 +17,10 @@ from features.definitions import (
     Base,
     Bound,
     Measures,
-    Part,
     PartMeasure,
     Read,
     TextField,
+    Wire,
 )
 from features.reading import Reading
 from schemas.events import Event
@@ -28,11 +28,13 @@ from schemas.events import Event
 MAX_LAST: Final = 100  # a sequence is part of every user's state, which must stay small
 
 
-class RecentsPart(msgspec.Struct, array_like=True, gc=False):
+@dataclass  # with slots where it is compiled, see recents.pxd
+class RecentsPart:
     """Values with their event times and offsets, newest first.
 
     `displaced_ms`: latest event time of all that was seen and is not in the list. `doubt_ms`: an undo took an entry
-    out, and one displaced up to this time may belong in its stead; 0 for none.
+    out, and one displaced up to this time may belong in its stead; 0 for none. `marks`: a byte of the hash of each
+    value, which lie together, while the values are scattered in memory.
     """
 
     values: list[str]
@@ -40,10 +42,30 @@ class RecentsPart(msgspec.Struct, array_like=True, gc=False):
     offsets: list[int]
     displaced_ms: int = 0
     doubt_ms: int = 0
+    marks: bytearray = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Mark the values."""
+        self.marks = bytearray([hash(value) & 0xFF for value in self.values])
+
+    def find(self, value: str) -> int:
+        """Where the value is, or -1."""
+        mark = hash(value) & 0xFF
+        place = self.marks.find(mark)
+        while place >= 0 and self.values[place] != value:
+            place = self.marks.find(mark, place + 1)
+        return place
+
+    def insert(self, place: int, value: str, time_ms: int, offset: int) -> None:
+        """Put an entry in."""
+        self.values.insert(place, value)
+        self.times_ms.insert(place, time_ms)
+        self.offsets.insert(place, offset)
+        self.marks.insert(place, hash(value) & 0xFF)
 
     def remove(self, place: int) -> None:
         """Take the entry out."""
-        del self.values[place], self.times_ms[place], self.offsets[place]
+        del self.values[place], self.times_ms[place], self.offsets[place], self.marks[place]
 
 
 class RecentsWire(msgspec.Struct, array_like=True, gc=False):
@@ -99,7 +121,7 @@ class _Recents(PartMeasure[RecentsPart]):
             part.doubt_ms,
         )
 
-    def from_wire(self, wire: Part, base: Base) -> RecentsPart:
+    def from_wire(self, wire: Wire, base: Base) -> RecentsPart:
         """See PartMeasure."""
         assert isinstance(wire, RecentsWire)
         if not len(wire.values) == len(wire.ages_ms) == len(wire.offsets_back):
@@ -119,7 +141,7 @@ class _Recents(PartMeasure[RecentsPart]):
         kept = len(part.values) // 2
         part.displaced_ms = max(part.displaced_ms, part.times_ms[kept])
         part.doubt_ms = max(part.doubt_ms, part.displaced_ms)
-        del part.values[kept:], part.times_ms[kept:], part.offsets[kept:]
+        del part.values[kept:], part.times_ms[kept:], part.offsets[kept:], part.marks[kept:]
         return True
 
     def merge(self, left: RecentsPart, right: RecentsPart) -> RecentsPart:
@@ -163,17 +185,15 @@ class LastDistinct(_Recents):
     maths: ClassVar[int] = 1
 
     def _insert(self, part: RecentsPart, value: str, time_ms: int, offset: int) -> None:
-        values: list[str] = part.values
-        for place, known in enumerate(values):
-            if known == value:
-                new, kept = (time_ms, offset), (part.times_ms[place], part.offsets[place])
-                if new == kept:
-                    return
-                part.displaced_ms = max(part.displaced_ms, min(new, kept)[0])
-                if new < kept:
-                    return
-                part.remove(place)
-                break
+        known = part.find(value)
+        if known >= 0:
+            new, kept = (time_ms, offset), (part.times_ms[known], part.offsets[known])
+            if new == kept:
+                return
+            part.displaced_ms = max(part.displaced_ms, min(new, kept)[0])
+            if new < kept:
+                return
+            part.remove(known)
         _place(part, value, time_ms, offset, self.k)
 
 
@@ -211,20 +231,17 @@ class Recent:
 
 
 def _place(part: RecentsPart, value: str, time_ms: int, offset: int, k: int) -> None:
-    values: list[str] = part.values
     times_ms: list[int] = part.times_ms
     offsets: list[int] = part.offsets
     place = 0
-    while place < len(values) and times_ms[place] >= time_ms:  # the usual event is newer than all others
+    while place < len(times_ms) and times_ms[place] >= time_ms:  # the usual event is newer than all others
         if times_ms[place] == time_ms and offsets[place] < offset:
             break
         place += 1
-    values.insert(place, value)
-    times_ms.insert(place, time_ms)
-    offsets.insert(place, offset)
-    if len(values) > k:
-        part.displaced_ms = max(part.displaced_ms, times_ms.pop())
-        del values[-1], offsets[-1]
+    part.insert(place, value, time_ms, offset)
+    if len(times_ms) > k:
+        part.displaced_ms = max(part.displaced_ms, times_ms[k])
+        part.remove(k)
 
 
 def _read(index: int, measure: _Recents) -> Read:

@@ -1,11 +1,13 @@
+# cython: annotation_typing=True
 """Sessions: maximal runs of events with gaps of at most the session gap, by event time."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 
@@ -20,9 +22,9 @@ from features.definitions import (
     Bound,
     CatalogueError,
     Measures,
-    Part,
     PartMeasure,
     Read,
+    Wire,
 )
 from features.reading import Reading
 from schemas.events import Event
@@ -30,16 +32,49 @@ from schemas.events import Event
 LONGEST_GAP_MS: Final = 86_400_000
 SHORTEST_GAP_MS: Final = 15 * 60_000  # 7 days hold at most 672 gaps of it, some 10 bytes each
 
-Run = list[int]
-"""[start ms, end ms, events, doubt]; doubt is 1 once an undo made the borders uncertain."""
-_START, _END, _EVENTS, _DOUBT = range(4)
 _gap_ms = functools.cache(parse_window)
 
 
-class SessionsPart(msgspec.Struct, array_like=True, gc=False):
-    """Runs, oldest first, more than a gap apart."""
+class Run(NamedTuple):
+    """A run. `doubt` is 1 once an undo made its borders uncertain."""
 
-    runs: list[Run]
+    start_ms: int
+    end_ms: int
+    events: int
+    doubt: int
+
+
+_WIDTH: Final = len(Run._fields)
+_NO_RUN: Final = Run(0, 0, 0, 0)
+
+
+@dataclass  # with slots where it is compiled, see sessions.pxd
+class SessionsPart:
+    """Runs, more than a gap apart: the fields of the latest one, which most events belong to, and those before it.
+
+    `earlier` is flat, oldest run first. Without `events` there is no run at all.
+    """
+
+    start_ms: int = 0
+    end_ms: int = 0
+    events: int = 0
+    doubt: int = 0
+    earlier: list[int] = field(default_factory=list)
+
+    def latest(self) -> Run:
+        """The latest run."""
+        return Run(self.start_ms, self.end_ms, self.events, self.doubt)
+
+    def runs(self) -> list[Run]:
+        """All runs, oldest first."""
+        numbers = iter(self.earlier)
+        runs = [Run(*each) for each in zip(numbers, numbers, numbers, numbers, strict=True)]
+        return [*runs, self.latest()] if self.events else runs
+
+    def replace(self, runs: list[Run]) -> None:
+        """Hold these runs instead, oldest first."""
+        self.start_ms, self.end_ms, self.events, self.doubt = runs[-1] if runs else _NO_RUN
+        self.earlier = [*chain.from_iterable(runs[:-1])]
 
 
 class SessionsWire(msgspec.Struct, array_like=True, gc=False):
@@ -88,85 +123,92 @@ class Sessions(PartMeasure[SessionsPart]):
 
     def zero(self) -> SessionsPart:
         """See PartMeasure."""
-        return SessionsPart([])
+        return SessionsPart()
 
     def adder(self) -> Add[SessionsPart]:
         """See PartMeasure."""
         gap_ms = self.gap_ms
 
         def add(part: SessionsPart, event: Event, offset: int, append_ms: int) -> None:
-            runs, time_ms = part.runs, event.event_time
-            if runs:
-                last = runs[-1]
-                if last[_END] <= time_ms <= last[_END] + gap_ms:  # the usual event: in order, in the current session
-                    last[_END] = time_ms
-                    last[_EVENTS] += 1
-                    return
-            _join(runs, time_ms, gap_ms, HOURS.oldest_cell(append_ms) * HOURS.hop_ms)
+            time_ms = event.event_time
+            if part.events and part.start_ms <= time_ms <= part.end_ms + gap_ms:
+                part.events += 1
+                if time_ms > part.end_ms:
+                    part.end_ms = time_ms
+            else:
+                _join(part, time_ms, gap_ms, HOURS.oldest_cell(append_ms) * HOURS.hop_ms)
 
         return add
 
     def undo(self, part: SessionsPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure."""
-        time_ms = event.event_time
-        for index in range(len(part.runs) - 1, -1, -1):
-            run = part.runs[index]
-            if run[_START] <= time_ms <= run[_END]:
-                run[_EVENTS] -= 1
-                if run[_EVENTS] <= 0:
-                    del part.runs[index]
-                elif time_ms in (run[_START], run[_END]) or run[_END] - run[_START] > self.gap_ms:
-                    run[_DOUBT] = 1
+        time_ms, runs = event.event_time, part.runs()
+        for place, run in enumerate(runs):
+            if run.start_ms <= time_ms <= run.end_ms:
+                at_border = time_ms in (run.start_ms, run.end_ms)
+                doubt = run.doubt | (at_border or run.end_ms - run.start_ms > self.gap_ms)
+                runs[place : place + 1] = [run._replace(events=run.events - 1, doubt=doubt)] if run.events > 1 else []
+                part.replace(runs)
                 return
 
     def merge(self, left: SessionsPart, right: SessionsPart) -> SessionsPart:
         """See PartMeasure."""
-        merged: list[Run] = []
-        for run in sorted([*left.runs, *right.runs]):
-            if merged and run[_START] - merged[-1][_END] <= self.gap_ms:
-                last = merged[-1]
-                last[_END] = max(last[_END], run[_END])
-                last[_EVENTS] += run[_EVENTS]
-                last[_DOUBT] |= run[_DOUBT]
+        joined: list[Run] = []
+        for run in sorted([*left.runs(), *right.runs()]):
+            if joined and run.start_ms - joined[-1].end_ms <= self.gap_ms:
+                last = joined[-1]
+                end_ms = max(last.end_ms, run.end_ms)
+                joined[-1] = Run(last.start_ms, end_ms, last.events + run.events, last.doubt | run.doubt)
             else:
-                merged.append(list(run))
-        return SessionsPart(merged)
+                joined.append(run)
+        merged = SessionsPart()
+        merged.replace(joined)
+        return merged
 
     def to_wire(self, part: SessionsPart, base: Base) -> SessionsWire:
         """See PartMeasure."""
         numbers: list[int] = []
-        for start_ms, end_ms, events, doubt in part.runs:
+        for start_ms, end_ms, events, doubt in part.runs():
             numbers += (base.append_ms - end_ms, end_ms - start_ms, events * 2 + doubt)
         return SessionsWire(numbers)
 
-    def from_wire(self, wire: Part, base: Base) -> SessionsPart:
+    def from_wire(self, wire: Wire, base: Base) -> SessionsPart:
         """See PartMeasure."""
         assert isinstance(wire, SessionsWire)
         runs: list[Run] = []
         numbers = iter(wire.numbers)
         for age_ms, length_ms, events in zip(numbers, numbers, numbers, strict=True):
             end_ms = base.append_ms - age_ms
-            runs.append([end_ms - length_ms, end_ms, events >> 1, events & 1])
-        return SessionsPart(runs)
+            runs.append(Run(end_ms - length_ms, end_ms, events >> 1, events & 1))
+        part = SessionsPart()
+        part.replace(runs)
+        return part
 
 
-def _join(runs: list[Run], time_ms: int, gap_ms: int, oldest_ms: int) -> None:
+def _join(part: SessionsPart, time_ms: int, gap_ms: int, oldest_ms: int) -> None:
     """Make one run of the event and every run within a gap of it, and drop the runs that ended before `oldest_ms`."""
-    after = len(runs)
-    while after and runs[after - 1][_START] > time_ms + gap_ms:
-        after -= 1
-    before = after
-    joined = [time_ms, time_ms, 1, 0]
-    while before and runs[before - 1][_END] >= time_ms - gap_ms:
-        before -= 1
-        run = runs[before]
-        joined[_START] = min(joined[_START], run[_START])
-        joined[_END] = max(joined[_END], run[_END])
-        joined[_EVENTS] += run[_EVENTS]
-        joined[_DOUBT] |= run[_DOUBT]
-    runs[before:after] = [joined]
-    while runs and runs[0][_END] < oldest_ms:
-        del runs[0]
+    numbers = part.earlier
+    if part.events:
+        numbers += part.latest()
+    after = len(numbers)
+    while after and numbers[after - _WIDTH] > time_ms + gap_ms:
+        after -= _WIDTH
+    before, joined = after, Run(time_ms, time_ms, 1, 0)
+    while before and numbers[before - _WIDTH + 1] >= time_ms - gap_ms:
+        before -= _WIDTH
+        run = Run(*numbers[before : before + _WIDTH])
+        joined = Run(
+            min(run.start_ms, joined.start_ms),
+            max(run.end_ms, joined.end_ms),
+            run.events + joined.events,
+            run.doubt | joined.doubt,
+        )
+    numbers[before:after] = joined
+    while numbers and numbers[1] < oldest_ms:
+        del numbers[:_WIDTH]
+    latest = numbers[-_WIDTH:]
+    del numbers[-_WIDTH:]
+    part.start_ms, part.end_ms, part.events, part.doubt = tuple(latest) or _NO_RUN
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,35 +265,35 @@ class SessionCount:
 
 
 def _length_seconds(run: Run) -> int:
-    return (run[_END] - run[_START]) // 1000
+    return (run.end_ms - run.start_ms) // 1000
 
 
 def _events(run: Run) -> int:
-    return run[_EVENTS]
+    return run.events
 
 
 _UNCERTAIN = "an undone event may have moved a border of the session"
 
 
-def _runs(reading: Reading, index: int) -> list[Run]:
+def _part(reading: Reading, index: int) -> SessionsPart:
     part = reading.state.parts[index]
     assert isinstance(part, SessionsPart)
-    return part.runs
+    return part
 
 
 def _read_current(index: int, gap_ms: int, fact: Callable[[Run], int]) -> Read:
     def read(reading: Reading) -> Answer:
-        runs = _runs(reading, index)
+        run = _part(reading, index).latest()
         if reading.looks_back:
-            runs = [run for run in runs if run[_START] <= reading.now_ms]
-            if runs and runs[-1][_END] > reading.now_ms:
+            runs = [run for run in _part(reading, index).runs() if run.start_ms <= reading.now_ms]
+            run = runs[-1] if runs else _NO_RUN
+            if run.end_ms > reading.now_ms:
                 return Answer(None, reason="the session went on after that moment and is kept as a whole")
             if reading.now_ms - gap_ms < HOURS.oldest_cell(reading.state.append_ms) * HOURS.hop_ms:
                 return Answer(None, reason="sessions are kept for 7 days")
-        if not runs or reading.now_ms - runs[-1][_END] > gap_ms:
+        if not run.events or reading.now_ms - run.end_ms > gap_ms:
             return Answer(0)
-        last = runs[-1]
-        return Answer(fact(last), True, _UNCERTAIN) if last[_DOUBT] else Answer(fact(last))
+        return Answer(fact(run), True, _UNCERTAIN) if run.doubt else Answer(fact(run))
 
     return read
 
@@ -259,14 +301,14 @@ def _read_current(index: int, gap_ms: int, fact: Callable[[Run], int]) -> Read:
 def _read_count(index: int, window_ms: int) -> Read:
     def read(reading: Reading) -> Answer:
         oldest_ms = reading.oldest(window_ms, HOURS) * HOURS.hop_ms
-        runs = [run for run in _runs(reading, index) if run[_END] >= oldest_ms]
+        runs = [run for run in _part(reading, index).runs() if run.end_ms >= oldest_ms]
         if reading.looks_back:
-            runs = [run for run in runs if run[_START] <= reading.now_ms]
+            runs = [run for run in runs if run.start_ms <= reading.now_ms]
             if not reading.holds(window_ms, HOURS):
                 return past_answer(reading, window_ms, None, HOURS)
-            if runs and runs[-1][_END] > reading.now_ms and runs[-1][_START] < oldest_ms:
+            if runs and runs[-1].end_ms > reading.now_ms and runs[-1].start_ms < oldest_ms:
                 return Answer(len(runs), True, "a session went on after that moment and is kept as a whole")
-        if any(run[_DOUBT] for run in runs):
+        if any(run.doubt for run in runs):
             return Answer(len(runs), True, _UNCERTAIN)
         return Answer(len(runs))
 

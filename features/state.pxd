@@ -1,11 +1,16 @@
 # What a compiled UserState holds as it is, instead of in objects that lie elsewhere in memory.
 
+from features.duplicates cimport DuplicateWindow
+
+
 cdef class UserState:
-    cdef public object position
+    cdef public long long epoch
+    cdef public long long partition
+    cdef public long long offset
     cdef public long long version
     cdef public long long append_ms
-    cdef public object first_event_ms
-    cdef public object last_event_ms
+    cdef public long long first_event_ms
+    cdef public long long last_event_ms
     cdef public long long late_events
     cdef public long long duplicate_events
     cdef public long long undone_events
@@ -15,4 +20,5 @@ cdef class UserState:
     cdef public list parts
     cdef public list counts_from_ms
     cdef public list counts_from_offsets
-    cdef public object duplicates
+    cdef public DuplicateWindow duplicates
+    cpdef bint cover(self, long long time_ms) except -1

@@ -4,44 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Sized
 from dataclasses import dataclass, field
-from typing import Final, Protocol
-
-import msgspec
+from typing import Any, Final, Protocol
 
 from features.cells import LAYERS, Cells
 from features.duplicates import FORGOTTEN_OFFSET, DuplicateWindow
 from schemas.receipts import Position
 
 ALWAYS: Final = FORGOTTEN_OFFSET  # what was counted before the topic was made anew counts as well
+NOWHERE: Final = -1
+"""The epoch of a state that no record was folded into."""
+NEVER: Final = -1
+"""As a time of events: there was none."""
 
 
 @dataclass  # with slots where it is compiled, see state.pxd
 class UserState:
     """Mutable in the worker that owns its partition; everywhere else it is only read.
 
-    `version` is in microseconds and rises with every record; `append_ms` is the largest LogAppendTime folded.
-    `first_event_ms` and `last_event_ms` span the user's timeline, undos included. `parts` holds what each measure
+    `epoch`, `partition` and `offset` say where the last record lies that was folded. `version` is in microseconds and
+    rises with every record; `append_ms` is the largest LogAppendTime folded. `first_event_ms` and `last_event_ms` span
+    the user's timeline, undos included. `parts` holds what each measure
     outside of cells keeps; `counts_from_ms` says, for the cell measures and then the parts, since which moment of the
     log a measure counts, 0 for always, and `counts_from_offsets` from which offset on, ALWAYS for always.
     `sums_stopped`: whether the sum of a cell ever stopped at what fits. `size_bound` is at least the bytes that it
     would pack to.
     """
 
-    position: Position | None = None
+    epoch: int = NOWHERE
+    partition: int = 0
+    offset: int = 0
     version: int = 0
     append_ms: int = 0
-    first_event_ms: int | None = None
-    last_event_ms: int | None = None
+    first_event_ms: int = NEVER
+    last_event_ms: int = NEVER
     late_events: int = 0
     duplicate_events: int = 0
     undone_events: int = 0
     sums_stopped: bool = False
     size_bound: int = 0
     cells: tuple[Cells, ...] = field(default_factory=lambda: empty_cells(0))
-    parts: list[msgspec.Struct] = field(default_factory=list)
+    parts: list[Any] = field(default_factory=list)
     counts_from_ms: list[int] = field(default_factory=list)
     counts_from_offsets: list[int] = field(default_factory=list)
     duplicates: DuplicateWindow = field(default_factory=DuplicateWindow)
+
+    @property
+    def position(self) -> Position | None:
+        """Of the last record that was folded."""
+        return None if self.epoch == NOWHERE else Position(self.epoch, self.partition, self.offset)
+
+    def holds(self, position: Position) -> bool:
+        """Whether the record there was folded already."""
+        return position.reached_by(self.position)
 
     def start_epoch(self) -> None:
         """The topic was made anew: its offsets begin at 0, and what was counted before lies below all of them."""
@@ -50,10 +64,9 @@ class UserState:
 
     def cover(self, time_ms: int) -> None:
         """Widen the span from first to last event to a record of the timeline."""
-        first_ms, last_ms = self.first_event_ms, self.last_event_ms
-        if last_ms is None or time_ms > last_ms:
+        if time_ms > self.last_event_ms:
             self.last_event_ms = time_ms
-        if first_ms is None or time_ms < first_ms:
+        if time_ms < self.first_event_ms or self.first_event_ms == NEVER:
             self.first_event_ms = time_ms
 
 
@@ -69,7 +82,7 @@ class Zeros(Protocol):
     def cell_measures(self) -> Sized:
         """Those that keep their totals in cells."""
 
-    def zero_parts(self) -> list[msgspec.Struct]:
+    def zero_parts(self) -> list[Any]:
         """One part per measure that keeps one."""
 
     @property

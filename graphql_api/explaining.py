@@ -131,7 +131,7 @@ def _doubt(
 ) -> str | None:
     """What may explain another value than the one served, other than that one of them is wrong."""
     assert row.state is not None
-    from_ms = max((row.state.first_event_ms or 0) if starts_ms is None else starts_ms, since_ms or 0)
+    from_ms = max(row.state.first_event_ms if starts_ms is None else starts_ms, since_ms or 0)
     # A day less, for events that were dated ahead, and for the clocks of the store.
     if from_ms < row.read_at_ms - (TIMELINE_DAYS - 1) * DAY_MS:
         return f"events of that time may have left the timeline, which keeps them for {TIMELINE_DAYS} days"

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from features.catalogue import Catalogue
 from features.packing import unpack
-from features.state import UserState
+from features.state import NEVER, UserState
 from graphql_api.errors import BadUserInput
 from graphql_api.pace import Pace
 from runtime.settings import ApiSettings
@@ -131,7 +131,7 @@ class Reads:
         self, row: UserRow, most: int, before: TimelineCursor | None, types: frozenset[str] | None
     ) -> list[TimelineEntry]:
         state = row.state
-        if state is None or state.first_event_ms is None or state.last_event_ms is None:
+        if state is None or state.last_event_ms == NEVER:
             return []
         # The state knows the span of days, so that a quiet user costs no reads of empty ones.
         newest_day = state.last_event_ms // DAY_MS

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.fold import Outcome
-from features.state import new_state
+from features.state import NEVER, new_state
 from loadgen.oracle import differences, expected_features
 from schemas.events import Event
 from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, as_sent, make_event
@@ -68,7 +68,7 @@ def test_a_version_is_the_append_time_in_microseconds_and_always_rises() -> None
 def test_an_event_older_than_every_window_is_late_and_counts_nowhere() -> None:
     log = Log()
     assert log.send(make_event(NOW_MS - 31 * DAY_MS - 1)) is Outcome.LATE
-    assert (log.state.late_events, log.state.first_event_ms) == (1, None)
+    assert (log.state.late_events, log.state.first_event_ms) == (1, NEVER)
     assert log.send(make_event(NOW_MS - 31 * DAY_MS)) is Outcome.FOLDED
 
 

@@ -80,4 +80,4 @@ def test_format_1_reads_for_a_catalogue_with_one_of_its_measures() -> None:
     state = unpack(golden(1), small)
     (derived,) = derive(small, state, state.append_ms)
     assert (derived.value, derived.counts_from_ms) == (3, None)
-    assert state.append_ms - DAY_MS < (state.last_event_ms or 0)
+    assert state.append_ms - DAY_MS < state.last_event_ms

@@ -19,7 +19,7 @@ from features.derive import derive
 from features.duplicates import DuplicateWindow
 from features.fold import Folder, Outcome
 from features.packing import unpack
-from features.state import UserState
+from features.state import NOWHERE, UserState
 from runtime.memory_producer import MemoryProducer, MemoryRecord
 from runtime.producer import Headers
 from schemas.events import Event
@@ -547,7 +547,7 @@ class WithoutReplayGuard(Folder):
     """Does not know how far the state has come."""
 
     def fold(self, state: UserState, event: Event, position: Position, append_ms: int) -> Outcome:
-        state.position = None
+        state.epoch = NOWHERE
         return super().fold(state, event, position, append_ms)
 
 
