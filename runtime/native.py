@@ -6,7 +6,9 @@ and a stale one cannot be loaded. Without a C compiler everything runs as plain 
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -30,7 +32,7 @@ SWITCH: Final = "HEADRACE_NATIVE"
 _HOT: Final = {
     "schemas": "events fit_events receipts",
     "features": "cells counting decayed definitions derive distinct duplicates extremes fold limits moments packed "
-    "packed_ids packing reading recents sessions sliding_hll state",
+    "packed_ids packing reading recents sessions sliding_hll state texts",
     "storage": "cassandra_store packed_batch row_encoding rows state_reads",
     "streams": "announcer lane partition records spans state_cache",
     "graphql_api": "bodies context ingest media_types messages pace reads view",
@@ -111,8 +113,17 @@ def _library(name: str, root: Path | None = None) -> Path:
     """Where the compiled module of the source under `root`, ours by default, lies if it is there."""
     files = [_file(name, ".py"), *(sorted(_sources_of_typed()) if name in _typed() else ())]
     source = b"".join(((root or ROOT) / file).read_bytes() for file in files)
-    digest = hashlib.sha256(source + repr((_C_FLAGS, _CYTHON_OPTIONS)).encode()).hexdigest()[:20]
+    digest = hashlib.sha256(source + _toolchain()).hexdigest()[:20]
     return BUILT / f"{name}-{digest}{sysconfig.get_config_var('EXT_SUFFIX')}"
+
+
+@functools.cache
+def _toolchain() -> bytes:
+    try:
+        cython = importlib.metadata.version("cython")
+    except importlib.metadata.PackageNotFoundError:
+        cython = ""
+    return repr((_C_FLAGS, _CYTHON_OPTIONS, cython)).encode()
 
 
 def _translate(names: Sequence[str], scratch: Path) -> None:

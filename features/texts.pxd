@@ -1,0 +1,1 @@
+cpdef str shared(str text)
