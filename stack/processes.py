@@ -89,7 +89,7 @@ class ProcessKeeper:
             existing = self._find(spec.name)
             if existing is not None:
                 return existing
-            self._await_last_threads(spec.name)
+            self._last_thread_ends(spec.name)  # if it does not, `require_free` says which port is held
             settings = dict(zip(spec.ports, spec.port_settings, strict=False))
             require_free(spec.name, spec.host, {p: settings.get(p, f"for {spec.name}'s port") for p in spec.ports})
             return self._spawn(spec)
@@ -107,7 +107,8 @@ class ProcessKeeper:
             _, tree = psutil.wait_procs(tree, timeout=_KILL_GRACE_SECONDS)
             if tree:
                 raise StopFailed(name, [one.pid for one in tree])
-        self._await_last_threads(name)
+        if not self._last_thread_ends(name):
+            raise StopFailed(name, [running.pid] if running else [])
         self.forget(name)
 
     def forget(self, name: str) -> None:
@@ -191,14 +192,15 @@ class ProcessKeeper:
         except (FileNotFoundError, msgspec.DecodeError):  # the latter: cut short by a power-off
             return None
 
-    def _await_last_threads(self, name: str) -> None:
+    def _last_thread_ends(self, name: str) -> bool:
         """The main thread of a killed process ends first; its ports and locks are free when the last one has ended."""
         last = self._last(name)
         deadline = time.monotonic() + _KILL_GRACE_SECONDS
         while last and _threads(last.pid, last.started_at) > 1:
             if time.monotonic() > deadline:
-                raise StopFailed(name, [last.pid])
+                return False
             time.sleep(_POLL_SECONDS)
+        return True
 
     def _names(self) -> list[str]:
         return sorted(path.stem for path in self._directory.glob("*.json"))
