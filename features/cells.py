@@ -148,7 +148,9 @@ def merge(left: tuple[Cells, ...], right: tuple[Cells, ...]) -> tuple[Cells, ...
 
 
 def cells_of(totals: Mapping[int, Sequence[int]], measures: int) -> Cells:
-    """Cells by index, each with the totals of so many measures."""
+    """Cells by index, each with the totals of so many measures. Raises ValueError."""
+    if any(len(each) != measures for each in totals.values()):
+        raise ValueError(f"a cell has not {measures} totals")
     cells = Cells(measures)
     for index in sorted(totals):
         cells.numbers += (index, *totals[index])

@@ -135,3 +135,12 @@ def test_a_state_without_ids_reads_as_the_whole(events: list[Event]) -> None:
     assert derive(CATALOGUE, read, NOW_MS) == derive(CATALOGUE, whole, NOW_MS)
     with pytest.raises(ValueError, match="cannot be packed"):
         pack(read, CATALOGUE)
+
+
+def test_cells_of_another_width_are_unreadable() -> None:
+    log = Log()
+    log.send(make_event())
+    for cells in log.state.cells:
+        cells.numbers.pop()
+    with pytest.raises(UnreadableState, match="totals"):
+        unpack(pack(log.state, CATALOGUE), CATALOGUE)
