@@ -8,4 +8,5 @@ cdef class DuplicateWindow:
     cdef public bint left_packed
     cdef public object columns
     cpdef bint admit(self, key, offset, long long append_ms, time_ms, code, check) except -1
+    cpdef bint _has_left(self, tuple admitted) except -1
     cpdef advance(self, offset, long long append_ms)

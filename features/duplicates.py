@@ -7,6 +7,7 @@ record is original exactly if the window holds its own offset for its id, so a r
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import xxhash
@@ -88,8 +89,9 @@ def is_unknown(code: int) -> bool:
 class DuplicateWindow:
     """Ids in the order of their first offsets; `hours` marks where each hour of log time begins.
 
-    `hours` alternates the number of an hour and its first offset. An id from before the first of them has left. It stays in `ids` until `tidy`, since a user who comes back after a
-    day has many of them, and to take them out one by one is what `pack` can do for all of them at once.
+    `hours` alternates the number of an hour and its first offset; an id from before the first of them has left. It
+    stays in `ids` until `tidy`, since a user who comes back after a day has many of them, and to take them out one by
+    one is what `pack` can do for all of them at once.
     """
 
     ids: dict[int, AdmittedFields] = field(default_factory=dict)
@@ -114,13 +116,13 @@ class DuplicateWindow:
     def find(self, key: int) -> Admitted | None:
         """What is known of the event with this id."""
         fields = self.ids.get(key)
-        return None if fields is None or fields[0] < self._first_kept else Admitted(*fields)
+        return None if fields is None or self._has_left(fields) else Admitted(*fields)
 
     def admit(self, key: int, offset: int, append_ms: int, time_ms: int, code: int, check: int) -> bool:
         """Remember the id; False if it was seen before."""
         ids = self.ids
         if key in ids:
-            if ids[key][0] >= self._first_kept:
+            if not self._has_left(ids[key]):
                 return False
             self.tidy()
         if append_ms >= self.next_hour_ms:
@@ -159,18 +161,18 @@ class DuplicateWindow:
 
     def tidy(self) -> None:
         """Take the ids out that have left."""
-        first_kept, gone = self._first_kept, []
+        gone = []
         for key, admitted in self.ids.items():
-            if admitted[0] >= first_kept:
+            if not self._has_left(admitted):
                 break
             gone.append(key)
         for key in gone:
             del self.ids[key]
         self.dropped += len(gone)
 
-    @property
-    def _first_kept(self) -> int:
-        return self.hours[1] if self.hours else FORGOTTEN_OFFSET
+    def _has_left(self, admitted: AdmittedFields) -> bool:
+        """Offsets in `ids` rise, those that were forgotten first."""
+        return bool(self.hours) and admitted[0] < self.hours[1]
 
     def _expire(self, hour: int) -> None:
         """Drop the hours that lie wholly outside the horizon."""
@@ -179,4 +181,4 @@ class DuplicateWindow:
             kept += 2
         del self.hours[:kept]
         if not self.forgot:
-            self.forgot = next(iter(self.ids.values()), (self._first_kept,))[0] < self._first_kept
+            self.forgot = any(self._has_left(oldest) for oldest in islice(self.ids.values(), 1))

@@ -18,6 +18,7 @@ from features.duplicates import FORGOTTEN_OFFSET, AdmittedFields, DuplicateWindo
 
 _MOST: Final = 2**32 - 1  # as an offset: one of an earlier topic
 _HOUR_MS: Final = 3_600_000
+_FEW_IDS: Final = 64  # put into columns in less time than columns that have lain in memory are fetched
 # What is accepted lies up to 31 days before its append time; 32 bits hold 49 days.
 _REACH_MS: Final = 32 * DAY_MS
 
@@ -54,9 +55,9 @@ class Columns:
         self.keys, self.offsets, self.times = array("Q"), array("I"), array("I")
         self.codes, self.checks = bytearray(), array("H")
 
-    def reaches(self, append_ms: int) -> bool:
-        """Whether times of events that are appended now still fit."""
-        return append_ms + DAY_MS - self.first_ms <= _MOST
+    def reaches(self, base: Base) -> bool:
+        """Whether offsets up to that of `base` fit, and the times of events that are appended then."""
+        return base.append_ms + DAY_MS - self.first_ms <= _MOST and base.offset - self.first_offset < _MOST
 
     def catch_up(self, window: DuplicateWindow) -> None:
         """Take out what has left the window, and add what came in."""
@@ -80,9 +81,11 @@ def pack_ids(window: DuplicateWindow, base: Base) -> PackedIds:
     if window.left_packed:
         raise ValueError("the ids of this state were not unpacked, so it cannot be packed")
     columns = window.columns
-    if columns is None or not columns.reaches(base.append_ms):
-        first_offset = min((each[0] for each in window.ids.values() if each[0] != FORGOTTEN_OFFSET), default=0)
-        columns = window.columns = Columns(first_offset, base.append_ms - _REACH_MS, window.dropped)
+    if columns is None or not columns.reaches(base):
+        offsets = [offset for offset, *_ in window.ids.values() if offset != FORGOTTEN_OFFSET]
+        first_offset = min(offsets, default=base.offset)
+        columns = Columns(first_offset, base.append_ms - _REACH_MS, window.dropped)
+        window.columns = columns if len(window.ids) > _FEW_IDS else None
     columns.catch_up(window)
     hour_now = base.append_ms // _HOUR_MS
     hours: list[int] = []
@@ -112,8 +115,10 @@ def unpack_ids(packed: PackedIds, base: Base) -> DuplicateWindow:
         origin_offset, origin_ms, sign = base.offset, packed.last_ms, -1
     else:
         origin_offset, origin_ms, sign = packed.first_offset, packed.first_ms, 1
+    # An offset that did not fit either is of an earlier topic, as the first hour is then, or belongs to a kept id.
+    unknown = hours[1] if hours else FORGOTTEN_OFFSET
     ids: dict[int, AdmittedFields] = {
-        key: (FORGOTTEN_OFFSET if far == _MOST else origin_offset + sign * far, origin_ms + sign * ms, code, check)
+        key: (unknown if far == _MOST else origin_offset + sign * far, origin_ms + sign * ms, code, check)
         for key, far, ms, code, check in zip(
             array("Q", packed.keys),
             array("I", packed.offsets),

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import uuid
 
-from features.duplicates import HORIZON_HOURS, MAX_IDS, id_key
+import pytest
+
+from features.default import CATALOGUE
+from features.definitions import Base
+from features.duplicates import HORIZON_HOURS, MAX_IDS, DuplicateWindow, id_key
 from features.fold import Outcome
+from features.packed_ids import pack_ids, unpack_ids
+from features.packing import pack, unpack
 from tests.unit.feature_world import DAY_MS, HOUR_MS, NOW_MS, Log, make_event
 
 
@@ -70,3 +76,29 @@ def test_an_old_offset_matches_no_record_of_the_new_topic() -> None:
     log.offset = 0
     log.send(event, epoch=2)
     assert log.replay(start=1) == [Outcome.REPLAYED]
+
+
+@pytest.mark.parametrize("packed_first", [False, True])
+def test_an_offset_far_beyond_the_first_is_remembered_as_it_is(packed_first: bool) -> None:
+    log = Log()
+    if packed_first:
+        pack(log.state, CATALOGUE)
+    for number in range(100):  # so many that their columns are kept
+        log.send(make_event(time_ms=NOW_MS + number))
+        pack(log.state, CATALOGUE)
+    log.offset += 2**32
+    event, append_ms = make_event(), NOW_MS + 2 * DAY_MS
+    log.send(event, append_ms=append_ms)
+    position = log.state.position
+    assert position is not None
+    log.state = unpack(pack(log.state, CATALOGUE), CATALOGUE)
+    assert log.folder.fold(log.state, event, position, append_ms) is Outcome.REPLAYED_ORIGINAL
+    assert log.send(event) is Outcome.DUPLICATE
+
+
+def test_an_offset_that_did_not_fit_is_that_of_an_id_that_is_known() -> None:
+    window = DuplicateWindow({1: (10, NOW_MS, 0, 0), 2: (10 + 2**40, NOW_MS, 0, 0)}, [NOW_MS // HOUR_MS, 10])
+    base = Base(NOW_MS, 10 + 2**40)
+    again = unpack_ids(pack_ids(window, base), base)
+    assert again.find(2) is not None
+    assert not again.admit(2, 11 + 2**40, NOW_MS, NOW_MS, 0, 0)
