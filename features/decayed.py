@@ -30,6 +30,7 @@ from features.definitions import (
     Wire,
 )
 from features.reading import Reading
+from features.texts import shared
 from schemas.events import Event
 
 MAX_KEYS: Final = 200
@@ -139,7 +140,7 @@ class Decayed(PartMeasure[DecayedPart]):
             if score is not None:
                 scores[key] = score + weight * exp2(age)
             elif weight:
-                scores[key] = weight * exp2(age)
+                scores[shared(key)] = weight * exp2(age)
                 if len(scores) > most:
                     self._keep(part, self.keys)
 
@@ -179,7 +180,8 @@ class Decayed(PartMeasure[DecayedPart]):
     def from_wire(self, wire: Wire, base: Base) -> DecayedPart:
         """See PartMeasure."""
         assert isinstance(wire, DecayedWire)
-        return DecayedPart(wire.scores, wire.reference_ms, wire.dropped)
+        scores = {shared(key): score for key, score in wire.scores.items()}
+        return DecayedPart(scores, wire.reference_ms, wire.dropped)
 
     def shrink(self, part: DecayedPart) -> bool:
         """See PartMeasure: the lower half of the keys."""

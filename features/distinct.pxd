@@ -1,6 +1,5 @@
 cdef class DistinctPart:
-    cdef public dict hours
-    cdef public long long places
+    cdef public dict times
     cdef public bint thinned
     cdef public long long doubt
     cdef public object sketch

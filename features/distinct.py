@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, repeat
 from operator import attrgetter
 from typing import ClassVar, Final
 
@@ -33,18 +33,18 @@ from schemas.events import Event
 
 EXACT_VALUES: Final = 256
 MAX_PLACES: Final = 1_024  # (hour, value) places kept exactly: some 6 bytes each
-_HASH_MASK: Final = (1 << sliding_hll.HASH_BITS) - 1  # 256 values share a hash once in 30 million users
+_HASH_BITS: Final = sliding_hll.HASH_BITS
+_HASH_MASK: Final = (1 << _HASH_BITS) - 1  # 256 values share a hash once in 30 million users
 _hash_of = xxhash.xxh3_64_intdigest
 
 
 @dataclass  # with slots where it is compiled, see distinct.pxd
 class DistinctPart:
-    """`hours`: hour of event time -> hash of value -> times seen. The sketch holds all values; up to its hour `newest`
-    it alone does, and later hours are exact beside it.
+    """`times`: place -> how often it was seen; a place is an hour of event time and, in its lower 40 bits, the hash of
+    a value. The sketch holds all values; up to its hour `newest` it alone does, and later hours are exact beside it.
     """
 
-    hours: dict[int, dict[int, int]]
-    places: int = 0
+    times: dict[int, int]
     thinned: bool = False
     """Only the newest hour of each value was kept at some moment: an undo may be inexact since."""
     doubt: int = 0
@@ -117,19 +117,16 @@ class Distinct(PartMeasure[DistinctPart]):
                     sliding_hll.add(part.sketch, hashed, hour)
                     if hour <= part.newest:
                         return
-            values = part.hours.get(hour)
-            if values is None:
-                part.hours[hour] = {hashed: 1}
-                part.places += 1
-            elif hashed in values:
-                values[hashed] += 1
+            place = hour << _HASH_BITS | hashed
+            times = part.times
+            known = times.get(place)
+            if known is not None:
+                times[place] = known + 1
                 return
-            else:
-                values[hashed] = 1
-                part.places += 1
-            if part.places > MAX_PLACES:
+            times[place] = 1
+            if len(times) > MAX_PLACES:
                 self.prune(part, append_ms)
-                if part.places > MAX_PLACES:
+                if len(times) > MAX_PLACES:
                     self.shrink(part)
 
         return add
@@ -140,44 +137,34 @@ class Distinct(PartMeasure[DistinctPart]):
         hour = event.event_time // HOURS.hop_ms
         if value is None or (part.sketch is not None and hour <= part.newest):
             return
-        hashed = _hash_of(value.encode()) & _HASH_MASK
-        values = part.hours.get(hour, {})
-        times = values.get(hashed, 0)
+        place = hour << _HASH_BITS | _hash_of(value.encode()) & _HASH_MASK
+        times = part.times.get(place, 0)
         if times > 1:
-            values[hashed] = times - 1
+            part.times[place] = times - 1
             return
-        if times == 1:
-            del values[hashed]
-            part.places -= 1
-            if not values:
-                del part.hours[hour]
+        part.times.pop(place, None)
         if part.thinned:
             part.doubt = max(part.doubt, hour)
 
     def merge(self, left: DistinctPart, right: DistinctPart) -> DistinctPart:
         """See PartMeasure."""
-        merged = DistinctPart({hour: dict(values) for hour, values in left.hours.items()})
-        for hour, values in right.hours.items():
-            known = merged.hours.setdefault(hour, {})
-            for hashed, times in values.items():
-                known[hashed] = known.get(hashed, 0) + times
-        merged.places = sum(len(values) for values in merged.hours.values())
+        merged = DistinctPart(dict(left.times))
+        for place, times in right.times.items():
+            merged.times[place] = merged.times.get(place, 0) + times
         merged.thinned = left.thinned or right.thinned
         merged.doubt = max(left.doubt, right.doubt)
         if left.sketch is not None or right.sketch is not None:
             merged.sketch = sliding_hll.merge(_sketch_of_all(left), _sketch_of_all(right))
             merged.newest = max(left.newest, right.newest)
-            for hour in [hour for hour in merged.hours if hour <= merged.newest]:
-                merged.places -= len(merged.hours.pop(hour))
-        if merged.places > MAX_PLACES:
+            _drop_until(merged, merged.newest)
+        if len(merged.times) > MAX_PLACES:
             self.shrink(merged)
         return merged
 
     def prune(self, part: DistinctPart, append_ms: int) -> None:
         """See PartMeasure."""
         oldest = HOURS.oldest_cell(append_ms)
-        for hour in [hour for hour in part.hours if hour < oldest]:
-            part.places -= len(part.hours.pop(hour))
+        _drop_until(part, oldest - 1)
         if part.sketch is not None:
             if part.newest < oldest:
                 _forget_sketch(part)
@@ -186,14 +173,17 @@ class Distinct(PartMeasure[DistinctPart]):
 
     def to_wire(self, part: DistinctPart, base: Base) -> DistinctWire:
         """See PartMeasure."""
-        hour = base.append_ms // HOURS.hop_ms
-        hashes = [hashed for values in part.hours.values() for hashed in values]
-        times = [count for values in part.hours.values() for count in values.values()]
+        now = base.append_ms // HOURS.hop_ms
+        by_hour: dict[int, list[int]] = {}
+        for place in part.times:
+            by_hour.setdefault(place >> _HASH_BITS, []).append(place)
+        places = [*chain.from_iterable(by_hour.values())]
+        times = [part.times[place] for place in places]
         return DistinctWire(
-            [hour - each for each in part.hours],
-            [len(values) for values in part.hours.values()],
-            array("I", [hashed & 0xFFFFFFFF for hashed in hashes]).tobytes(),
-            bytes([hashed >> 32 for hashed in hashes]),
+            [now - hour for hour in by_hour],
+            [len(places_of_hour) for places_of_hour in by_hour.values()],
+            array("I", [place & 0xFFFFFFFF for place in places]).tobytes(),
+            bytes([place >> 32 & 0xFF for place in places]),
             times if any(count != 1 for count in times) else [],
             part.thinned,
             part.doubt,
@@ -204,20 +194,25 @@ class Distinct(PartMeasure[DistinctPart]):
     def from_wire(self, wire: Wire, base: Base) -> DistinctPart:
         """See PartMeasure."""
         assert isinstance(wire, DistinctWire)
-        hour = base.append_ms // HOURS.hop_ms
-        hashes = [low | high << 32 for low, high in zip(array("I", wire.low), wire.high, strict=True)]
-        places = iter(zip(hashes, wire.times or [1] * len(hashes), strict=True))
-        hours = {hour - back: dict(islice(places, count)) for back, count in zip(wire.hours, wire.counts, strict=True)}
-        return DistinctPart(hours, len(hashes), wire.thinned, wire.doubt, wire.sketch, wire.newest)
+        now = base.append_ms // HOURS.hop_ms
+        hours = chain.from_iterable(
+            repeat(now - back, count) for back, count in zip(wire.hours, wire.counts, strict=True)
+        )
+        places = [
+            hour << _HASH_BITS | high << 32 | low
+            for hour, high, low in zip(hours, wire.high, array("I", wire.low), strict=True)
+        ]
+        times = dict(zip(places, wire.times or repeat(1, len(places)), strict=True))
+        return DistinctPart(times, wire.thinned, wire.doubt, wire.sketch, wire.newest)
 
     def shrink(self, part: DistinctPart) -> bool:
         """See PartMeasure: a sketch instead of exact places, then the older half of the sketch's hours."""
-        if part.places <= EXACT_VALUES:
+        if len(part.times) <= EXACT_VALUES:
             return part.sketch is not None and _halve(part.sketch)
         _thin(part)
-        if part.places > EXACT_VALUES:
-            part.sketch, part.newest = _sketch_of_all(part), max(part.hours)
-            part.hours, part.places, part.thinned, part.doubt = {}, 0, False, 0
+        if len(part.times) > EXACT_VALUES:
+            part.sketch, part.newest = _sketch_of_all(part), max(part.times) >> _HASH_BITS
+            part.times, part.thinned, part.doubt = {}, False, 0
         return True
 
 
@@ -250,8 +245,8 @@ def _read(index: int, window_ms: int) -> Read:
             number = round(sliding_hll.estimate(part.sketch, oldest))
             return Answer(number, True, f"estimated, standard error {sliding_hll.STANDARD_ERROR:.1%}")
         newest = reading.newest(HOURS)
-        hours = [values for hour, values in part.hours.items() if oldest <= hour <= newest]
-        distinct = len(hours[0]) if len(hours) == 1 else len(set().union(*hours))
+        first, beyond = oldest << _HASH_BITS, (newest + 1) << _HASH_BITS
+        distinct = len({place & _HASH_MASK for place in part.times if first <= place < beyond})
         if reading.past:
             if part.thinned and reading.looks_back:
                 return Answer(None, reason="earlier places of the values were dropped")
@@ -276,16 +271,17 @@ def _halve(sketch: Registers) -> bool:
     return newest > oldest
 
 
+def _drop_until(part: DistinctPart, last: int) -> None:
+    """Drop the places of hours up to that one."""
+    beyond = (last + 1) << _HASH_BITS
+    for place in [place for place in part.times if place < beyond]:
+        del part.times[place]
+
+
 def _thin(part: DistinctPart) -> None:
-    seen: set[int] = set()
-    for hour in sorted(part.hours, reverse=True):
-        kept = {hashed: times for hashed, times in part.hours[hour].items() if hashed not in seen}
-        seen.update(kept)
-        if kept:
-            part.hours[hour] = kept
-        else:
-            del part.hours[hour]
-    part.places = len(seen)
+    """Keep of each value the newest hour."""
+    newest = {place & _HASH_MASK: place for place in sorted(part.times)}
+    part.times = {place: part.times[place] for place in newest.values()}
     part.thinned = True
 
 
@@ -294,7 +290,6 @@ def _sketch_of_all(part: DistinctPart) -> Registers:
     if part.sketch is not None:
         return sliding_hll.merge(part.sketch, {})
     sketch: Registers = {}
-    for hour, values in part.hours.items():
-        for hashed in values:
-            sliding_hll.add(sketch, hashed, hour)
+    for place in part.times:
+        sliding_hll.add(sketch, place & _HASH_MASK, place >> _HASH_BITS)
     return sketch

@@ -71,7 +71,7 @@ class _Plan(NamedTuple):
     """What one event type changes, looked up in advance. The fold takes it apart in one go, in this order."""
 
     code: int
-    cells: _CellPlan | None
+    cells: _CellPlan
     adds: tuple[tuple[int, ChangePart], ...]
     undos: tuple[tuple[int, ChangePart], ...]
     event_bytes: int
@@ -120,7 +120,7 @@ class Folder:
             return Outcome.DUPLICATE
         state.cover(time_ms)
         latest_ms, parts = state.append_ms, state.parts
-        if cells is not None:
+        if cells.counts or cells.sums:
             _add_to_cells(state, cells, event, time_ms, latest_ms)
         for place, add in adds:
             add(parts[place], event, offset, latest_ms)
@@ -154,9 +154,8 @@ class Folder:
         original = msgspec.structs.replace(undo, type=original_type, event_time=admitted.time_ms)
         plan = self._plans.get(original_type, self._other_plan)
         counted = [admitted.offset >= since for since in state.counts_from_offsets]
-        changed = plan.cells or _CellPlan((), (), [], 1, ())
-        counts = [slot for slot in changed.counts if counted[slot]]
-        sums = [(slot, measure) for slot, measure in changed.sums if counted[slot]]
+        counts = [slot for slot in plan.cells.counts if counted[slot]]
+        sums = [(slot, measure) for slot, measure in plan.cells.sums if counted[slot]]
         for layer, cells in zip(LAYERS, state.cells, strict=True):
             place = cells.find(original.event_time // layer.hop_ms)
             if place < 0:
@@ -243,7 +242,7 @@ def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
     first_cell = [int(slot in counts) for slot in range(len(catalogue.cell_measures))]
     return _Plan(
         code_of(event_type),
-        _CellPlan(counts, sums, first_cell, width, tuple(slot + 1 - width for slot in counts)) if cells else None,
+        _CellPlan(counts, sums, first_cell, width, tuple(slot + 1 - width for slot in counts)),
         tuple((place, measure.adder()) for place, measure in parts),
         tuple((place, measure.undo) for place, measure in parts),
         event_bytes=30 + len(LAYERS) * (10 + 9 * len(catalogue.cell_measures)) + 60 * len(parts),

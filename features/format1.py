@@ -16,7 +16,8 @@ from features.limits import packed_bytes_at_most
 from features.moments import Moments, MomentsPart
 from features.packed import UnreadableState, adopt_cells, adopt_since
 from features.recents import LastDistinct, RecentsPart
-from features.state import ALWAYS, NEVER, NOWHERE, UserState
+from features.state import ALWAYS, NEVER, NOWHERE, UserState, repeated
+from features.texts import shared
 
 _LAYOUT: Final = 0xF5949081  # the only catalogue that format 1 was ever written with
 _CELLS: Final = (
@@ -74,8 +75,8 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
         duplicate_events=packed.duplicate_events,
         cells=adopt_cells(cells, stored, catalogue),
         parts=catalogue.zero_parts(),
-        counts_from_ms=adopt_since(stored_all, [0] * 6, catalogue, packed.append_ms),
-        counts_from_offsets=adopt_since(stored_all, [ALWAYS] * 6, catalogue, offset + 1),
+        counts_from_ms=adopt_since(stored_all, repeated(0, 6), catalogue, packed.append_ms),
+        counts_from_offsets=adopt_since(stored_all, repeated(ALWAYS, 6), catalogue, offset + 1),
         duplicates=_ids(packed),
     )
     for place, measure in enumerate(catalogue.part_measures):
@@ -89,8 +90,8 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
 
 def _sequence(packed: _Packed) -> RecentsPart:
     entries = packed.sequences[0]
-    values, times_ms, offsets = [each[2] for each in entries], [each[0] for each in entries], [each[1] for each in entries]
-    return RecentsPart(values, times_ms, offsets, displaced_ms=packed.last_event_ms or 0)
+    times_ms, offsets = array("q", [each[0] for each in entries]), array("q", [each[1] for each in entries])
+    return RecentsPart([shared(each[2]) for each in entries], times_ms, offsets, displaced_ms=packed.last_event_ms or 0)
 
 
 def _ids(packed: _Packed) -> DuplicateWindow:

@@ -92,7 +92,9 @@ def _drop_cells(state: UserState, cell_measures: int) -> bool:
         last_gone = kept.numbers[(gone - 1) * kept.width]
         del kept.numbers[: gone * kept.width]
         since_ms = (last_gone + 1) * layer.hop_ms
-        state.counts_from_ms[:cell_measures] = [max(each, since_ms) for each in state.counts_from_ms[:cell_measures]]
+        known_ms = state.counts_from_ms
+        in_cells = [max(each, since_ms) for each in known_ms[:cell_measures]]
+        state.counts_from_ms = (*in_cells, *known_ms[cell_measures:])
     return gone > 0
 
 
@@ -107,6 +109,11 @@ def _start_over_largest(state: UserState, catalogue: Catalogue) -> bool:
         return False
     state.parts[place] = zero
     measure = len(catalogue.cell_measures) + place
-    state.counts_from_ms[measure] = state.append_ms
-    state.counts_from_offsets[measure] = 0 if state.epoch == NOWHERE else state.offset + 1
+    next_offset = 0 if state.epoch == NOWHERE else state.offset + 1
+    state.counts_from_ms = _with(state.counts_from_ms, measure, state.append_ms)
+    state.counts_from_offsets = _with(state.counts_from_offsets, measure, next_offset)
     return True
+
+
+def _with(numbers: tuple[int, ...], place: int, number: int) -> tuple[int, ...]:
+    return (*numbers[:place], number, *numbers[place + 1 :])

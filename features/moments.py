@@ -104,7 +104,6 @@ class Moments(PartMeasure[MomentsPart]):
         last = max((left.last_ms, left.last_doubt), (right.last_ms, right.last_doubt))
         return MomentsPart(left.events + right.events, first[0], last[0], not first[1], last[1])
 
-
     def to_wire(self, part: MomentsPart, base: Base) -> MomentsWire:
         """See PartMeasure."""
         return MomentsWire(part.events, part.first_ms, part.last_ms, part.first_doubt, part.last_doubt)

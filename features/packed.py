@@ -47,9 +47,9 @@ def from_distances(layers: Sequence[PackedCells], append_ms: int) -> tuple[Packe
     return tuple(moved)
 
 
-def adopt_since(stored: Sequence[int], since: Sequence[int], catalogue: Catalogue, new: int) -> list[int]:
+def adopt_since(stored: Sequence[int], since: tuple[int, ...], catalogue: Catalogue, new: int) -> tuple[int, ...]:
     """Since when, or from which offset on, each measure of `catalogue` counts; `new` for what was not stored."""
     if tuple(stored) == catalogue.fingerprints and len(since) == len(stored):
-        return list(since)
+        return since
     known = dict(zip(stored, since, strict=True))
-    return [known.get(each, new) for each in catalogue.fingerprints]
+    return tuple([known.get(each, new) for each in catalogue.fingerprints])

@@ -28,7 +28,7 @@ from features.packed import (
     to_distances,
 )
 from features.packed_ids import PackedIds, pack_ids, unpack_ids
-from features.state import ALWAYS, NEVER, NOWHERE, UserState
+from features.state import ALWAYS, NEVER, NOWHERE, UserState, repeated
 
 FORMAT: Final = 4
 # Of one layout: 3 counts ids from the first instead of back from the last, 4 says from which offset on measures count.
@@ -44,7 +44,7 @@ class _Packed(msgspec.Struct, array_like=True, gc=False):
     format: int
     fingerprints: bytes  # uint32 each: of the cell measures, then of the parts
     cell_measures: int
-    counts_from_ms: list[int]  # empty: every measure counts since ever
+    counts_from_ms: tuple[int, ...]  # empty: every measure counts since ever
     position: tuple[int, int, int] | None
     version: int
     append_ms: int
@@ -57,7 +57,7 @@ class _Packed(msgspec.Struct, array_like=True, gc=False):
     cells: tuple[PackedCells, ...]
     parts: list[msgspec.Raw]
     ids: PackedIds
-    counts_from_offsets: list[int] = []  # empty: where it is not always, from the beginning of the topic
+    counts_from_offsets: tuple[int, ...] = ()  # empty: where it is not always, from the beginning of the topic
     sums_stopped: bool = False
 
 
@@ -109,8 +109,10 @@ def unpack(blob: bytes, catalogue: Catalogue, *, with_ids: bool = True) -> UserS
         stored = array("I", packed.fingerprints).tolist()
         epoch, partition, offset = packed.position or (NOWHERE, 0, 0)
         base = Base(packed.append_ms, offset)
-        since = packed.counts_from_ms or [0] * len(stored)
-        offsets = packed.counts_from_offsets or [0 if ms else ALWAYS for ms in since]
+        since = packed.counts_from_ms or repeated(0, len(stored))
+        offsets = packed.counts_from_offsets
+        if not offsets:
+            offsets = tuple([0 if ms else ALWAYS for ms in since]) if any(since) else repeated(ALWAYS, len(stored))
         return UserState(
             epoch=epoch,
             partition=partition,
@@ -146,7 +148,7 @@ def _encode(state: UserState, catalogue: Catalogue) -> bytes:
             format=FORMAT,
             fingerprints=array("I", catalogue.fingerprints).tobytes(),
             cell_measures=len(catalogue.cell_measures),
-            counts_from_ms=state.counts_from_ms if late_beginning else [],
+            counts_from_ms=state.counts_from_ms if late_beginning else (),
             position=state.position,
             version=state.version,
             append_ms=state.append_ms,
@@ -159,7 +161,7 @@ def _encode(state: UserState, catalogue: Catalogue) -> bytes:
             cells=to_distances(state.cells, state.append_ms),
             parts=cast("list[msgspec.Raw]", wires(state, catalogue, base)),  # encoded as what they are
             ids=pack_ids(state.duplicates, base),
-            counts_from_offsets=state.counts_from_offsets if late_beginning else [],
+            counts_from_offsets=state.counts_from_offsets if late_beginning else (),
             sums_stopped=state.sums_stopped,
         )
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.cells import LARGEST_TOTAL, Layer, layer_of
+from features.cells import LARGEST_TOTAL, Cells, Layer, layer_of
 from features.state import UserState
 
 _NEVER_MS = 1 << 62
@@ -44,23 +44,24 @@ class Reading:
 
     def column(self, slot: int, window_ms: int, layer: Layer) -> list[int]:
         """The totals of one measure in the window's cells, oldest first."""
-        cells = self.state.cells[layer.number]
-        begin = cells.from_on(self.oldest(window_ms, layer))
-        end = cells.from_on(self.newest(layer) + 1) if self.looks_back else len(cells.numbers)
+        cells, begin, end = self._span(window_ms, layer)
         return cells.numbers[begin + 1 + slot : end : cells.width]
 
     def totals(self, window_ms: int) -> list[int]:
         """The sum of the window's cells, measure by measure, to be read only."""
         known = self._vectors.get(window_ms)
         if known is None:
-            layer = layer_of(window_ms)
-            cells = self.state.cells[layer.number]
-            begin = cells.from_on((self.now_ms - window_ms) // layer.hop_ms)
-            end = cells.from_on(self.now_ms // layer.hop_ms + 1) if self.looks_back else len(cells.numbers)
+            cells, begin, end = self._span(window_ms, layer_of(window_ms))
             width = cells.width
             known = [sum(cells.numbers[first:end:width]) for first in range(begin + 1, begin + width)]
             self._vectors[window_ms] = known
         return known
+
+    def _span(self, window_ms: int, layer: Layer) -> tuple[Cells, int, int]:
+        """The cells of a layer, and where in their numbers those of the window begin and end."""
+        cells = self.state.cells[layer.number]
+        end = cells.from_on(self.newest(layer) + 1) if self.looks_back else len(cells.numbers)
+        return cells, cells.from_on(self.oldest(window_ms, layer)), end
 
     def stopped(self, slot: int, window_ms: int) -> bool:
         """Whether a sum of the window stopped at what a cell can hold."""

@@ -1,7 +1,6 @@
 cdef class RecentsPart:
     cdef public list values
-    cdef public list times_ms
-    cdef public list offsets
+    cdef public object times_ms
+    cdef public object offsets
     cdef public long long displaced_ms
     cdef public long long doubt_ms
-    cdef public bytearray marks

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from array import array
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import ClassVar, Final
 
@@ -23,6 +24,7 @@ from features.definitions import (
     Wire,
 )
 from features.reading import Reading
+from features.texts import shared
 from schemas.events import Event
 
 MAX_LAST: Final = 100  # a sequence is part of every user's state, which must stay small
@@ -33,39 +35,18 @@ class RecentsPart:
     """Values with their event times and offsets, newest first.
 
     `displaced_ms`: latest event time of all that was seen and is not in the list. `doubt_ms`: an undo took an entry
-    out, and one displaced up to this time may belong in its stead; 0 for none. `marks`: a byte of the hash of each
-    value, which lie together, while the values are scattered in memory.
+    out, and one displaced up to this time may belong in its stead; 0 for none.
     """
 
     values: list[str]
-    times_ms: list[int]
-    offsets: list[int]
+    times_ms: array[int]
+    offsets: array[int]
     displaced_ms: int = 0
     doubt_ms: int = 0
-    marks: bytearray = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Mark the values."""
-        self.marks = bytearray([hash(value) & 0xFF for value in self.values])
-
-    def find(self, value: str) -> int:
-        """Where the value is, or -1."""
-        mark = hash(value) & 0xFF
-        place = self.marks.find(mark)
-        while place >= 0 and self.values[place] != value:
-            place = self.marks.find(mark, place + 1)
-        return place
-
-    def insert(self, place: int, value: str, time_ms: int, offset: int) -> None:
-        """Put an entry in."""
-        self.values.insert(place, value)
-        self.times_ms.insert(place, time_ms)
-        self.offsets.insert(place, offset)
-        self.marks.insert(place, hash(value) & 0xFF)
 
     def remove(self, place: int) -> None:
         """Take the entry out."""
-        del self.values[place], self.times_ms[place], self.offsets[place], self.marks[place]
+        del self.values[place], self.times_ms[place], self.offsets[place]
 
 
 class RecentsWire(msgspec.Struct, array_like=True, gc=False):
@@ -101,7 +82,7 @@ class _Recents(PartMeasure[RecentsPart]):
 
     def zero(self) -> RecentsPart:
         """See PartMeasure."""
-        return RecentsPart([], [], [])
+        return RecentsPart([], array("q"), array("q"))
 
     def undo(self, part: RecentsPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure. Inexact only if something was displaced that may belong back into the list."""
@@ -126,9 +107,13 @@ class _Recents(PartMeasure[RecentsPart]):
         assert isinstance(wire, RecentsWire)
         if not len(wire.values) == len(wire.ages_ms) == len(wire.offsets_back):
             raise ValueError("a sequence has columns of different lengths")
-        times_ms = [base.append_ms - age_ms for age_ms in wire.ages_ms]
-        offsets = [base.offset - back for back in wire.offsets_back]
-        return RecentsPart(wire.values, times_ms, offsets, wire.displaced_ms, wire.doubt_ms)
+        return RecentsPart(
+            list(map(shared, wire.values)),
+            array("q", [base.append_ms - age_ms for age_ms in wire.ages_ms]),
+            array("q", [base.offset - back for back in wire.offsets_back]),
+            wire.displaced_ms,
+            wire.doubt_ms,
+        )
 
     def in_doubt(self, part: RecentsPart) -> bool:
         """Whether an entry that was displaced may be missing: not once the list is full of newer ones."""
@@ -141,12 +126,12 @@ class _Recents(PartMeasure[RecentsPart]):
         kept = len(part.values) // 2
         part.displaced_ms = max(part.displaced_ms, part.times_ms[kept])
         part.doubt_ms = max(part.doubt_ms, part.displaced_ms)
-        del part.values[kept:], part.times_ms[kept:], part.offsets[kept:], part.marks[kept:]
+        del part.values[kept:], part.times_ms[kept:], part.offsets[kept:]
         return True
 
     def merge(self, left: RecentsPart, right: RecentsPart) -> RecentsPart:
         """See PartMeasure."""
-        merged = RecentsPart(list(left.values), list(left.times_ms), list(left.offsets))
+        merged = RecentsPart(left.values[:], left.times_ms[:], left.offsets[:])
         merged.displaced_ms = max(left.displaced_ms, right.displaced_ms)
         merged.doubt_ms = max(left.doubt_ms, right.doubt_ms)
         for value, time_ms, offset in zip(right.values, right.times_ms, right.offsets, strict=True):
@@ -164,7 +149,7 @@ class _Recents(PartMeasure[RecentsPart]):
         def add(part: RecentsPart, event: Event, offset: int, append_ms: int) -> None:
             value: str | None = value_of(event)
             if value is not None:
-                insert(part, value, event.event_time, offset)
+                insert(part, shared(value), event.event_time, offset)
 
         return add
 
@@ -185,15 +170,16 @@ class LastDistinct(_Recents):
     maths: ClassVar[int] = 1
 
     def _insert(self, part: RecentsPart, value: str, time_ms: int, offset: int) -> None:
-        known = part.find(value)
-        if known >= 0:
-            new, kept = (time_ms, offset), (part.times_ms[known], part.offsets[known])
-            if new == kept:
-                return
-            part.displaced_ms = max(part.displaced_ms, min(new, kept)[0])
-            if new < kept:
-                return
-            part.remove(known)
+        for place, known in enumerate(part.values):
+            if known == value:
+                new, kept = (time_ms, offset), (part.times_ms[place], part.offsets[place])
+                if new == kept:
+                    return
+                part.displaced_ms = max(part.displaced_ms, min(new, kept)[0])
+                if new < kept:
+                    return
+                part.remove(place)
+                break
         _place(part, value, time_ms, offset, self.k)
 
 
@@ -231,14 +217,15 @@ class Recent:
 
 
 def _place(part: RecentsPart, value: str, time_ms: int, offset: int, k: int) -> None:
-    times_ms: list[int] = part.times_ms
-    offsets: list[int] = part.offsets
+    times_ms, offsets = part.times_ms, part.offsets
     place = 0
     while place < len(times_ms) and times_ms[place] >= time_ms:  # the usual event is newer than all others
         if times_ms[place] == time_ms and offsets[place] < offset:
             break
         place += 1
-    part.insert(place, value, time_ms, offset)
+    part.values.insert(place, value)
+    times_ms.insert(place, time_ms)
+    offsets.insert(place, offset)
     if len(times_ms) > k:
         part.displaced_ms = max(part.displaced_ms, times_ms[k])
         part.remove(k)

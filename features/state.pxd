@@ -18,7 +18,7 @@ cdef class UserState:
     cdef public long long size_bound
     cdef public tuple cells
     cdef public list parts
-    cdef public list counts_from_ms
-    cdef public list counts_from_offsets
+    cdef public tuple counts_from_ms
+    cdef public tuple counts_from_offsets
     cdef public DuplicateWindow duplicates
     cpdef bint cover(self, long long time_ms) except -1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -44,8 +45,8 @@ class UserState:
     size_bound: int = 0
     cells: tuple[Cells, ...] = field(default_factory=lambda: empty_cells(0))
     parts: list[Any] = field(default_factory=list)
-    counts_from_ms: list[int] = field(default_factory=list)
-    counts_from_offsets: list[int] = field(default_factory=list)
+    counts_from_ms: tuple[int, ...] = ()
+    counts_from_offsets: tuple[int, ...] = ()
     duplicates: DuplicateWindow = field(default_factory=DuplicateWindow)
 
     @property
@@ -60,7 +61,7 @@ class UserState:
     def start_epoch(self) -> None:
         """The topic was made anew: its offsets begin at 0, and what was counted before lies below all of them."""
         self.duplicates.start_epoch()
-        self.counts_from_offsets = [min(offset, 0) for offset in self.counts_from_offsets]
+        self.counts_from_offsets = tuple([min(offset, 0) for offset in self.counts_from_offsets])
 
     def cover(self, time_ms: int) -> None:
         """Widen the span from first to last event to a record of the timeline."""
@@ -96,6 +97,12 @@ def new_state(catalogue: Zeros) -> UserState:
     return UserState(
         cells=empty_cells(len(catalogue.cell_measures)),
         parts=catalogue.zero_parts(),
-        counts_from_ms=[0] * measures,
-        counts_from_offsets=[ALWAYS] * measures,
+        counts_from_ms=repeated(0, measures),
+        counts_from_offsets=repeated(ALWAYS, measures),
     )
+
+
+@functools.cache
+def repeated(number: int, times: int) -> tuple[int, ...]:
+    """A tuple of it, the same one for all states."""
+    return (number,) * times

@@ -102,7 +102,7 @@ def test_a_part_with_a_sketch_merges_to_what_one_pass_gives() -> None:
             measure.add(part, event, n, NOW_MS)
     merged = measure.merge(left, right)
     assert merged.sketch == whole.sketch
-    assert (merged.newest, merged.hours) == (whole.newest, whole.hours)
+    assert (merged.newest, merged.times) == (whole.newest, whole.times)
 
 
 def test_whether_it_was_packed_in_between_makes_no_difference() -> None:

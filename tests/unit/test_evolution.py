@@ -139,7 +139,7 @@ def test_the_data_of_a_removed_measure_is_dropped() -> None:
     assert [len(cell) for layer in state.cells for _, cell in layer.items()] == [1, 1, 1]
     back = read(unpack(pack(state, one), both), both)
     assert back["views1h"].counts_from_ms is None
-    assert unpack(pack(state, one), both).counts_from_ms == [0, NOW_MS, NOW_MS]
+    assert unpack(pack(state, one), both).counts_from_ms == (0, NOW_MS, NOW_MS)
 
 
 def test_a_measure_with_a_new_version_never_reads_old_state() -> None:
@@ -152,7 +152,7 @@ def test_a_weight_written_as_a_whole_number_is_the_same_weight() -> None:
     whole, floating = (made(Decayed("d", {"view_item": weight}, half_life="1h"), features=()) for weight in (1, 1.0))
     assert compare(catalogue_manifest(whole), catalogue_manifest(floating)) == []
     state = unpack(stored(whole), floating)
-    assert state.counts_from_ms == [0]
+    assert state.counts_from_ms == (0,)
     assert state.parts == unpack(stored(whole), whole).parts
 
 

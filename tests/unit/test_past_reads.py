@@ -108,7 +108,7 @@ def test_a_distinct_count_in_doubt_is_so_at_an_earlier_moment() -> None:
 
 def test_before_a_measure_began_to_count_there_is_no_value_and_the_reason() -> None:
     log = visited(3 * HOUR_MS, HOUR_MS)
-    log.state.counts_from_ms = [NOW_MS - 2 * HOUR_MS] * len(log.state.counts_from_ms)
+    log.state.counts_from_ms = (NOW_MS - 2 * HOUR_MS,) * len(log.state.counts_from_ms)
     served = past(log, NOW_MS - 2 * HOUR_MS - 1)
     reason = "what it is read from has been counted only since after that moment"
     assert {(each.value, each.reason) for each in served.values()} == {(None, reason)}
