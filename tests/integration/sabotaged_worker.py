@@ -14,11 +14,14 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from cli import worker
 from features.duplicates import DuplicateWindow
+from features.fold import Folder, Outcome
+from features.state import UserState
 from runtime.settings import load_settings
 from schemas.receipts import Position
 from storage import CassandraUserStore, StateRow, TimelineRow
@@ -39,13 +42,13 @@ def slow_store(seconds: float = _SLOW_WRITE_SECONDS) -> None:
 
 
 def no_duplicate_guard() -> None:
-    def admit(
-        self: DuplicateWindow, key: int, offset: int, append_ms: int, time_ms: int, code: int, check: int
-    ) -> bool:
-        self.ids[key] = (offset, time_ms, code, check)
-        return True
+    fold = Folder.fold
 
-    DuplicateWindow.admit = admit  # type: ignore[method-assign]
+    def forget_and_fold(self: Folder, state: UserState, *record: Any) -> Outcome:
+        state.duplicates = DuplicateWindow()
+        return fold(self, state, *record)
+
+    Folder.fold = forget_and_fold  # type: ignore[assignment,method-assign]
 
 
 def no_replay_guard() -> None:
