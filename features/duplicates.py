@@ -7,7 +7,6 @@ record is original exactly if the window holds its own offset for its id, so a r
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import xxhash
@@ -181,4 +180,5 @@ class DuplicateWindow:
             kept += 2
         del self.hours[:kept]
         if not self.forgot:
-            self.forgot = any(self._has_left(oldest) for oldest in islice(self.ids.values(), 1))
+            oldest = next(iter(self.ids.values()), None)
+            self.forgot = oldest is not None and self._has_left(oldest)

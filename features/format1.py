@@ -62,7 +62,8 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
     )
     stored = [fingerprint(measure) for measure in _CELLS]
     stored_all = [*stored, fingerprint(_SEQUENCE), fingerprint(_SEEN)]
-    epoch, partition, offset = packed.position or (NOWHERE, 0, -1)
+    epoch, partition, offset = packed.position or (NOWHERE, 0, 0)
+    next_offset = 0 if epoch == NOWHERE else offset + 1
     state = UserState(
         epoch=epoch,
         partition=partition,
@@ -76,7 +77,7 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
         cells=adopt_cells(cells, stored, catalogue),
         parts=catalogue.zero_parts(),
         counts_from_ms=adopt_since(stored_all, repeated(0, 6), catalogue, packed.append_ms),
-        counts_from_offsets=adopt_since(stored_all, repeated(ALWAYS, 6), catalogue, offset + 1),
+        counts_from_offsets=adopt_since(stored_all, repeated(ALWAYS, 6), catalogue, next_offset),
         duplicates=_ids(packed),
     )
     for place, measure in enumerate(catalogue.part_measures):

@@ -194,7 +194,8 @@ def _join(part: SessionsPart, time_ms: int, gap_ms: int, oldest_ms: int) -> None
     while after and numbers[after - _WIDTH] > time_ms + gap_ms:
         after -= _WIDTH
     before, joined = after, Run(time_ms, time_ms, 1, 0)
-    while before and numbers[before - _WIDTH + 1] >= time_ms - gap_ms:
+    reached_ms = max(time_ms - gap_ms, oldest_ms)  # what ended before is gone, whether or not it was dropped yet
+    while before and numbers[before - _WIDTH + 1] >= reached_ms:
         before -= _WIDTH
         run = Run(*numbers[before : before + _WIDTH])
         joined = Run(

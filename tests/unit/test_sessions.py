@@ -1,0 +1,34 @@
+"""Sessions around the end of what is kept of them."""
+
+from __future__ import annotations
+
+from features.sessions import Sessions, SessionsPart
+from tests.unit.feature_world import DAY_MS, HOUR_MS, NOW_MS, make_event
+
+MEASURE = Sessions("sessions", gap="1d")
+BEGIN_MS = NOW_MS // HOUR_MS * HOUR_MS
+
+
+def visited(*days: float) -> SessionsPart:
+    """Events at these days, in order of arrival; each is appended when the latest of them happens."""
+    part, append_ms = MEASURE.zero(), 0
+    for offset, day in enumerate(days):
+        time_ms = BEGIN_MS + round(day * DAY_MS)
+        append_ms = max(append_ms, time_ms)
+        MEASURE.add(part, make_event(time_ms), offset, append_ms)
+    return part
+
+
+def test_a_late_event_joins_no_session_that_is_over_for_longer_than_is_kept() -> None:
+    going_on = (2.1, 3, 4, 5, 6, 7, 8)
+    assert len(visited(0, *going_on).runs()) == 2, "the old session must still be there, or this shows nothing"
+    assert visited(0, *going_on, 1.0).runs() == visited(*going_on, 1.0).runs()
+
+
+def test_a_late_event_inside_the_current_session_belongs_to_it() -> None:
+    (run,) = visited(0, 0.5, 1, 0.7).runs()
+    assert (run.start_ms, run.end_ms, run.events) == (BEGIN_MS, BEGIN_MS + DAY_MS, 4)
+
+
+def test_an_event_before_all_that_is_kept_makes_no_session() -> None:
+    assert len(visited(10, 1).runs()) == 1
