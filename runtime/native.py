@@ -1,14 +1,14 @@
 """The hot modules as machine code: Cython compiles the very files that Python would run; their meaning is the same.
 
-A compiled module is found by the digest of its source: an edited file runs as plain Python until it is compiled again,
-and a stale one cannot be loaded. Without a C compiler everything runs as plain Python, and the builder says so.
+A compiled module is found by the digest of its source and of what compiles it: an edited file runs as plain Python
+until it is compiled again, and a stale one cannot be loaded. Without a C compiler everything runs as plain Python, and
+the builder says so.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -48,6 +48,7 @@ _CYTHON_OPTIONS: Final = ("-3", "--directive=annotation_typing=False")
 
 
 _PLACE: Final = re.compile(r"\.(py|c):\d+:")
+_PINNED: Final = re.compile(r"^cython==\S+", re.MULTILINE)
 
 
 class CannotCompile(Exception):
@@ -119,11 +120,11 @@ def _library(name: str, root: Path | None = None) -> Path:
 
 @functools.cache
 def _toolchain() -> bytes:
-    try:
-        cython = importlib.metadata.version("cython")
-    except importlib.metadata.PackageNotFoundError:
-        cython = ""
-    return repr((_C_FLAGS, _CYTHON_OPTIONS, cython)).encode()
+    """What the meaning of the libraries depends on beside their sources. Cython is named by the lock: where compiled
+    modules only run, it need not be installed."""
+    lock = ROOT / "requirements.lock"
+    pinned = _PINNED.search(lock.read_text()) if lock.exists() else None
+    return repr((_C_FLAGS, _CYTHON_OPTIONS, pinned and pinned[0])).encode()
 
 
 def _translate(names: Sequence[str], scratch: Path) -> None:
