@@ -149,11 +149,12 @@ def merge(left: tuple[Cells, ...], right: tuple[Cells, ...]) -> tuple[Cells, ...
 
 def cells_of(totals: Mapping[int, Sequence[int]], measures: int) -> Cells:
     """Cells by index, each with the totals of so many measures. Raises ValueError."""
-    if any(len(each) != measures for each in totals.values()):
-        raise ValueError(f"a cell has not {measures} totals")
     cells = Cells(measures)
     for index in sorted(totals):
-        cells.numbers += (index, *totals[index])
+        of_cell = totals[index]
+        if len(of_cell) != measures:
+            raise ValueError(f"a cell has {len(of_cell)} totals instead of {measures}")
+        cells.numbers += (index, *of_cell)
     return cells
 
 

@@ -180,8 +180,11 @@ class Decayed(PartMeasure[DecayedPart]):
     def from_wire(self, wire: Wire, base: Base) -> DecayedPart:
         """See PartMeasure."""
         assert isinstance(wire, DecayedWire)
-        scores = {shared(key): score for key, score in wire.scores.items()}
-        return DecayedPart(scores, wire.reference_ms, wire.dropped)
+        return DecayedPart(wire.scores, wire.reference_ms, wire.dropped)
+
+    def share(self, part: DecayedPart) -> None:
+        """See PartMeasure."""
+        part.scores = {shared(key): score for key, score in part.scores.items()}
 
     def shrink(self, part: DecayedPart) -> bool:
         """See PartMeasure: the lower half of the keys."""

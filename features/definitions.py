@@ -129,6 +129,9 @@ class PartMeasure(ABC, Generic[P]):
         """What `to_wire` packed, for a measure with a wire type."""
         raise NotImplementedError
 
+    def share(self, part: P) -> None:
+        """Hold texts that other states hold as well, see features.texts; worth it for a state that is kept."""
+
     def shrink(self, part: P) -> bool:
         """Give up precision for room, as the cap of the state demands. False if there is nothing to give."""
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain, islice
 from operator import attrgetter
 from typing import ClassVar, Final
 
@@ -195,14 +195,14 @@ class Distinct(PartMeasure[DistinctPart]):
         """See PartMeasure."""
         assert isinstance(wire, DistinctWire)
         now = base.append_ms // HOURS.hop_ms
-        hours = chain.from_iterable(
-            repeat(now - back, count) for back, count in zip(wire.hours, wire.counts, strict=True)
-        )
-        places = [
-            hour << _HASH_BITS | high << 32 | low
-            for hour, high, low in zip(hours, wire.high, array("I", wire.low), strict=True)
-        ]
-        times = dict(zip(places, wire.times or repeat(1, len(places)), strict=True))
+        if not sum(wire.counts) == len(wire.high):
+            raise ValueError("the hours of distinct values do not count all of them")
+        values = zip(wire.high, array("I", wire.low), wire.times or [1] * len(wire.high), strict=True)
+        times: dict[int, int] = {}
+        for back, count in zip(wire.hours, wire.counts, strict=True):
+            place = (now - back) << _HASH_BITS
+            for high, low, seen in islice(values, count):
+                times[place | high << 32 | low] = seen
         return DistinctPart(times, wire.thinned, wire.doubt, wire.sketch, wire.newest)
 
     def shrink(self, part: DistinctPart) -> bool:

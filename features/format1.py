@@ -17,7 +17,6 @@ from features.moments import Moments, MomentsPart
 from features.packed import UnreadableState, adopt_cells, adopt_since
 from features.recents import LastDistinct, RecentsPart
 from features.state import ALWAYS, NEVER, NOWHERE, UserState, repeated
-from features.texts import shared
 
 _LAYOUT: Final = 0xF5949081  # the only catalogue that format 1 was ever written with
 _CELLS: Final = (
@@ -91,8 +90,8 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
 
 def _sequence(packed: _Packed) -> RecentsPart:
     entries = packed.sequences[0]
-    times_ms, offsets = array("q", [each[0] for each in entries]), array("q", [each[1] for each in entries])
-    return RecentsPart([shared(each[2]) for each in entries], times_ms, offsets, displaced_ms=packed.last_event_ms or 0)
+    times_ms, offsets = [each[0] for each in entries], [each[1] for each in entries]
+    return RecentsPart([each[2] for each in entries], times_ms, offsets, displaced_ms=packed.last_event_ms or 0)
 
 
 def _ids(packed: _Packed) -> DuplicateWindow:

@@ -18,7 +18,6 @@ from features.duplicates import FORGOTTEN_OFFSET, AdmittedFields, DuplicateWindo
 
 _MOST: Final = 2**32 - 1  # as an offset: one of an earlier topic
 _HOUR_MS: Final = 3_600_000
-_FEW_IDS: Final = 64  # put into columns in less time than columns that have lain in memory are fetched
 # What is accepted lies up to 31 days before its append time; 32 bits hold 49 days.
 _REACH_MS: Final = 32 * DAY_MS
 
@@ -84,8 +83,7 @@ def pack_ids(window: DuplicateWindow, base: Base) -> PackedIds:
     if columns is None or not columns.reaches(base):
         offsets = [offset for offset, *_ in window.ids.values() if offset != FORGOTTEN_OFFSET]
         first_offset = min(offsets, default=base.offset)
-        columns = Columns(first_offset, base.append_ms - _REACH_MS, window.dropped)
-        window.columns = columns if len(window.ids) > _FEW_IDS else None
+        columns = window.columns = Columns(first_offset, base.append_ms - _REACH_MS, window.dropped)
     columns.catch_up(window)
     hour_now = base.append_ms // _HOUR_MS
     hours: list[int] = []

@@ -113,7 +113,7 @@ def unpack(blob: bytes, catalogue: Catalogue, *, with_ids: bool = True) -> UserS
         offsets = packed.counts_from_offsets
         if not offsets:
             offsets = tuple([0 if ms else ALWAYS for ms in since]) if any(since) else repeated(ALWAYS, len(stored))
-        return UserState(
+        state = UserState(
             epoch=epoch,
             partition=partition,
             offset=offset,
@@ -134,6 +134,10 @@ def unpack(blob: bytes, catalogue: Catalogue, *, with_ids: bool = True) -> UserS
             counts_from_offsets=adopt_since(stored, offsets, catalogue, 0 if epoch == NOWHERE else offset + 1),
             duplicates=unpack_ids(packed.ids, base) if with_ids else DuplicateWindow(left_packed=True),
         )
+        if with_ids:  # to be kept, as it is to be folded on
+            for measure, part in zip(catalogue.part_measures, state.parts, strict=True):
+                measure.share(part)
+        return state
     except UnreadableState:
         raise
     except (msgspec.DecodeError, ValueError, OverflowError, zlib.error) as error:

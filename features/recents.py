@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from array import array
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import ClassVar, Final
@@ -39,8 +38,8 @@ class RecentsPart:
     """
 
     values: list[str]
-    times_ms: array[int]
-    offsets: array[int]
+    times_ms: list[int]
+    offsets: list[int]
     displaced_ms: int = 0
     doubt_ms: int = 0
 
@@ -82,7 +81,7 @@ class _Recents(PartMeasure[RecentsPart]):
 
     def zero(self) -> RecentsPart:
         """See PartMeasure."""
-        return RecentsPart([], array("q"), array("q"))
+        return RecentsPart([], [], [])
 
     def undo(self, part: RecentsPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure. Inexact only if something was displaced that may belong back into the list."""
@@ -107,13 +106,13 @@ class _Recents(PartMeasure[RecentsPart]):
         assert isinstance(wire, RecentsWire)
         if not len(wire.values) == len(wire.ages_ms) == len(wire.offsets_back):
             raise ValueError("a sequence has columns of different lengths")
-        return RecentsPart(
-            list(map(shared, wire.values)),
-            array("q", [base.append_ms - age_ms for age_ms in wire.ages_ms]),
-            array("q", [base.offset - back for back in wire.offsets_back]),
-            wire.displaced_ms,
-            wire.doubt_ms,
-        )
+        times_ms = [base.append_ms - age_ms for age_ms in wire.ages_ms]
+        offsets = [base.offset - back for back in wire.offsets_back]
+        return RecentsPart(wire.values, times_ms, offsets, wire.displaced_ms, wire.doubt_ms)
+
+    def share(self, part: RecentsPart) -> None:
+        """See PartMeasure."""
+        part.values = [shared(value) for value in part.values]
 
     def in_doubt(self, part: RecentsPart) -> bool:
         """Whether an entry that was displaced may be missing: not once the list is full of newer ones."""
@@ -217,7 +216,8 @@ class Recent:
 
 
 def _place(part: RecentsPart, value: str, time_ms: int, offset: int, k: int) -> None:
-    times_ms, offsets = part.times_ms, part.offsets
+    times_ms: list[int] = part.times_ms
+    offsets: list[int] = part.offsets
     place = 0
     while place < len(times_ms) and times_ms[place] >= time_ms:  # the usual event is newer than all others
         if times_ms[place] == time_ms and offsets[place] < offset:

@@ -71,10 +71,11 @@ class SessionsPart:
         runs = [Run(*each) for each in zip(numbers, numbers, numbers, numbers, strict=True)]
         return [*runs, self.latest()] if self.events else runs
 
-    def replace(self, runs: list[Run]) -> None:
-        """Hold these runs instead, oldest first."""
-        self.start_ms, self.end_ms, self.events, self.doubt = runs[-1] if runs else _NO_RUN
-        self.earlier = [*chain.from_iterable(runs[:-1])]
+    def take_latest(self) -> None:
+        """Move the last of the runs in `earlier` to where the latest one belongs."""
+        latest = tuple(self.earlier[-_WIDTH:])
+        del self.earlier[-_WIDTH:]
+        self.start_ms, self.end_ms, self.events, self.doubt = latest or _NO_RUN
 
 
 class SessionsWire(msgspec.Struct, array_like=True, gc=False):
@@ -148,7 +149,8 @@ class Sessions(PartMeasure[SessionsPart]):
                 at_border = time_ms in (run.start_ms, run.end_ms)
                 doubt = run.doubt | (at_border or run.end_ms - run.start_ms > self.gap_ms)
                 runs[place : place + 1] = [run._replace(events=run.events - 1, doubt=doubt)] if run.events > 1 else []
-                part.replace(runs)
+                part.earlier = [*chain.from_iterable(runs)]
+                part.take_latest()
                 return
 
     def merge(self, left: SessionsPart, right: SessionsPart) -> SessionsPart:
@@ -161,27 +163,29 @@ class Sessions(PartMeasure[SessionsPart]):
                 joined[-1] = Run(last.start_ms, end_ms, last.events + run.events, last.doubt | run.doubt)
             else:
                 joined.append(run)
-        merged = SessionsPart()
-        merged.replace(joined)
+        merged = SessionsPart(earlier=[*chain.from_iterable(joined)])
+        merged.take_latest()
         return merged
 
     def to_wire(self, part: SessionsPart, base: Base) -> SessionsWire:
         """See PartMeasure."""
-        numbers: list[int] = []
-        for start_ms, end_ms, events, doubt in part.runs():
-            numbers += (base.append_ms - end_ms, end_ms - start_ms, events * 2 + doubt)
-        return SessionsWire(numbers)
+        packed: list[int] = []
+        numbers = [*part.earlier, *part.latest()] if part.events else part.earlier
+        for place in range(0, len(numbers), _WIDTH):
+            end_ms = numbers[place + 1]
+            packed += (base.append_ms - end_ms, end_ms - numbers[place], numbers[place + 2] * 2 + numbers[place + 3])
+        return SessionsWire(packed)
 
     def from_wire(self, wire: Wire, base: Base) -> SessionsPart:
         """See PartMeasure."""
         assert isinstance(wire, SessionsWire)
-        runs: list[Run] = []
-        numbers = iter(wire.numbers)
-        for age_ms, length_ms, events in zip(numbers, numbers, numbers, strict=True):
+        earlier: list[int] = []
+        packed = iter(wire.numbers)
+        for age_ms, length_ms, events in zip(packed, packed, packed, strict=True):
             end_ms = base.append_ms - age_ms
-            runs.append(Run(end_ms - length_ms, end_ms, events >> 1, events & 1))
-        part = SessionsPart()
-        part.replace(runs)
+            earlier += (end_ms - length_ms, end_ms, events >> 1, events & 1)
+        part = SessionsPart(earlier=earlier)
+        part.take_latest()
         return part
 
 
@@ -207,9 +211,7 @@ def _join(part: SessionsPart, time_ms: int, gap_ms: int, oldest_ms: int) -> None
     numbers[before:after] = joined
     while numbers and numbers[1] < oldest_ms:
         del numbers[:_WIDTH]
-    latest = numbers[-_WIDTH:]
-    del numbers[-_WIDTH:]
-    part.start_ms, part.end_ms, part.events, part.doubt = tuple(latest) or _NO_RUN
+    part.take_latest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,16 +303,27 @@ def _read_current(index: int, gap_ms: int, fact: Callable[[Run], int]) -> Read:
 
 def _read_count(index: int, window_ms: int) -> Read:
     def read(reading: Reading) -> Answer:
-        oldest_ms = reading.oldest(window_ms, HOURS) * HOURS.hop_ms
-        runs = [run for run in _part(reading, index).runs() if run.end_ms >= oldest_ms]
+        part, oldest_ms = _part(reading, index), reading.oldest(window_ms, HOURS) * HOURS.hop_ms
         if reading.looks_back:
-            runs = [run for run in runs if run.start_ms <= reading.now_ms]
-            if not reading.holds(window_ms, HOURS):
-                return past_answer(reading, window_ms, None, HOURS)
-            if runs and runs[-1].end_ms > reading.now_ms and runs[-1].start_ms < oldest_ms:
-                return Answer(len(runs), True, "a session went on after that moment and is kept as a whole")
-        if any(run.doubt for run in runs):
-            return Answer(len(runs), True, _UNCERTAIN)
-        return Answer(len(runs))
+            return _count_at(reading, part, window_ms, oldest_ms)
+        numbers, first = part.earlier, 0
+        while first < len(numbers) and numbers[first + 1] < oldest_ms:
+            first += _WIDTH
+        latest = part.events > 0 and part.end_ms >= oldest_ms
+        count = (len(numbers) - first) // _WIDTH + latest
+        if any(numbers[first + 3 :: _WIDTH]) or (latest and part.doubt):
+            return Answer(count, True, _UNCERTAIN)
+        return Answer(count)
 
     return read
+
+
+def _count_at(reading: Reading, part: SessionsPart, window_ms: int, oldest_ms: int) -> Answer:
+    if not reading.holds(window_ms, HOURS):
+        return past_answer(reading, window_ms, None, HOURS)
+    runs = [run for run in part.runs() if run.end_ms >= oldest_ms and run.start_ms <= reading.now_ms]
+    if runs and runs[-1].end_ms > reading.now_ms and runs[-1].start_ms < oldest_ms:
+        return Answer(len(runs), True, "a session went on after that moment and is kept as a whole")
+    if any(run.doubt for run in runs):
+        return Answer(len(runs), True, _UNCERTAIN)
+    return Answer(len(runs))
