@@ -37,10 +37,8 @@ _encoder = msgspec.msgpack.Encoder()
 
 def wires(state: UserState, catalogue: Catalogue, base: Base) -> list[Wire]:
     """The parts as they are packed."""
-    return [
-        part if measure.wire_type is None else measure.to_wire(part, base)
-        for measure, part in zip(catalogue.part_measures, state.parts, strict=True)
-    ]
+    pairs = zip(catalogue.part_measures, state.parts, strict=True)
+    return [measure.to_wire(part, base) for measure, part in pairs]
 
 
 def packed_bytes_at_most(state: UserState, catalogue: Catalogue) -> int:

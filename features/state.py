@@ -24,11 +24,10 @@ class UserState:
 
     `epoch`, `partition` and `offset` say where the last record lies that was folded. `version` is in microseconds and
     rises with every record; `append_ms` is the largest LogAppendTime folded. `first_event_ms` and `last_event_ms` span
-    the user's timeline, undos included. `parts` holds what each measure
-    outside of cells keeps; `counts_from_ms` says, for the cell measures and then the parts, since which moment of the
-    log a measure counts, 0 for always, and `counts_from_offsets` from which offset on, ALWAYS for always.
-    `sums_stopped`: whether the sum of a cell ever stopped at what fits. `size_bound` is at least the bytes that it
-    would pack to.
+    the user's timeline, undos included. `parts` holds what each measure outside of cells keeps; `counts_from_ms` says,
+    for the cell measures and then the parts, since which moment of the log a measure counts, 0 for always, and
+    `counts_from_offsets` from which offset on, ALWAYS for always. `sums_stopped`: whether the sum of a cell ever
+    stopped at what fits. `size_bound` is at least the bytes that it would pack to.
     """
 
     epoch: int = NOWHERE
