@@ -115,7 +115,7 @@ async def compare(bootstrap: str, rounds: int) -> None:
         bootstrap_servers=bootstrap,
         acks="all",
         enable_idempotence=True,
-        compression_type="lz4",
+        compression_type="zstd",
         max_batch_size=BATCH_BYTES,
         linger_ms=2,
     )

@@ -111,7 +111,7 @@ async def fill(kafka: str, topic: str, partitions: int, records: Iterable[tuple[
         bootstrap_servers=kafka,
         acks="all",
         enable_idempotence=True,
-        compression_type="lz4",
+        compression_type="zstd",
         max_batch_size=_BATCH_BYTES,
     )
     await producer.start()

@@ -241,7 +241,7 @@ class EventProducer:
                 client_id=self._client_id,
                 acks="all",
                 enable_idempotence=True,
-                compression_type="lz4",
+                compression_type="zstd",
                 max_batch_size=BATCH_BYTES,
                 request_timeout_ms=_REQUEST_TIMEOUT_MS,
             )

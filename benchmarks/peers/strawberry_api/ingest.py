@@ -129,7 +129,7 @@ async def main() -> None:
         bootstrap_servers=given["kafka"],
         acks="all",
         enable_idempotence=True,
-        compression_type="lz4",
+        compression_type="zstd",
         linger_ms=2,
         max_batch_size=256 << 10,
     )
