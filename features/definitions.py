@@ -120,6 +120,12 @@ class PartMeasure(ABC, Generic[P]):
     def prune(self, part: P, append_ms: int) -> None:
         """Drop what no later read can need. Nothing by default."""
 
+    def start_epoch(self, part: P) -> None:
+        """The topic was made anew: make offsets in the part FORGOTTEN_OFFSET, which is before all that come.
+
+        Nothing by default.
+        """
+
     def to_wire(self, part: P, base: Base) -> Wire:
         """The part as it is packed, relative to `base`."""
         assert isinstance(part, msgspec.Struct)

@@ -96,7 +96,7 @@ class Folder:
         key, epoch, offset = id_key(event.event_id), position.epoch, position.offset
         if epoch > state.epoch:
             if state.epoch != NOWHERE:
-                state.start_epoch()
+                self._start_epoch(state)
         elif (epoch < state.epoch or offset <= state.offset) and state.holds(position):
             original = state.duplicates.holds(key, offset)
             return Outcome.REPLAYED_ORIGINAL if original else Outcome.REPLAYED
@@ -128,6 +128,11 @@ class Folder:
         if size_bound > ROOM_BYTES:
             make_room(state, self._catalogue)
         return _FOLDED
+
+    def _start_epoch(self, state: UserState) -> None:
+        state.start_epoch()
+        for part, measure in zip(state.parts, self._catalogue.part_measures, strict=True):
+            measure.start_epoch(part)
 
     def _undo(self, state: UserState, undo: Event, key: int, check: int, offset: int, append_ms: int) -> Outcome:
         window = state.duplicates

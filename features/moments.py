@@ -23,6 +23,7 @@ from features.definitions import (
     TextField,
     Wire,
 )
+from features.duplicates import FORGOTTEN_OFFSET
 from features.reading import Reading
 from schemas.events import Event
 
@@ -175,6 +176,10 @@ class Edge(PartMeasure[EdgePart]):
         if getattr(event, self.field) is not None:
             part.events = max(0, part.events - 1)
             part.doubt |= (event.event_time, offset) == (part.time_ms, part.offset)
+
+    def start_epoch(self, part: EdgePart) -> None:
+        """See PartMeasure."""
+        part.offset = FORGOTTEN_OFFSET
 
     def merge(self, left: EdgePart, right: EdgePart) -> EdgePart:
         """See PartMeasure."""

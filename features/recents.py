@@ -22,6 +22,7 @@ from features.definitions import (
     TextField,
     Wire,
 )
+from features.duplicates import FORGOTTEN_OFFSET
 from features.reading import Reading
 from features.texts import shared
 from schemas.events import Event
@@ -85,11 +86,16 @@ class _Recents(PartMeasure[RecentsPart]):
 
     def undo(self, part: RecentsPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure. Inexact only if something was displaced that may belong back into the list."""
-        for place, place_offset in enumerate(part.offsets):
-            if place_offset == offset and part.times_ms[place] == event.event_time:
+        value: str | None = getattr(event, self.field)
+        for place, known in enumerate(part.values):
+            if known == value and part.offsets[place] == offset and part.times_ms[place] == event.event_time:
                 part.remove(place)
                 part.doubt_ms = max(part.doubt_ms, part.displaced_ms)
                 return
+
+    def start_epoch(self, part: RecentsPart) -> None:
+        """See PartMeasure."""
+        part.offsets = [FORGOTTEN_OFFSET] * len(part.offsets)
 
     def to_wire(self, part: RecentsPart, base: Base) -> RecentsWire:
         """See PartMeasure."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from features.catalogue import Catalogue, Edge, LastDistinct
 from features.derive import derive
 from features.duplicates import MAX_IDS
 from features.fold import Outcome
@@ -161,6 +162,30 @@ def test_the_only_place_of_an_item_leaves_the_list_exactly() -> None:
     log.send(undo_of(views[1]))
     assert log.value("recentItems") == ["i1", "i3"]
     assert "recentItems" not in approximate(log)
+
+
+def test_an_undo_takes_an_item_out_whose_topic_was_made_anew_since() -> None:
+    log = Log()
+    log.send(make_event(item_id="filler"))
+    views = [make_event(item_id=item) for item in ("a", "b")]  # at one moment, and without offsets afterwards
+    for view in views:
+        log.send(view)
+    log.offset = 0
+    assert log.send(undo_of(views[0]), epoch=2) is Outcome.UNDONE
+    log.state = unpack(pack(log.state, CATALOGUE), CATALOGUE)
+    assert log.value("recentItems") == ["b", "filler"]
+    assert "recentItems" not in approximate(log)
+
+
+def test_what_comes_after_a_topic_was_made_anew_is_newer_at_the_same_moment() -> None:
+    edge = Edge("last_item", of="view_item", field="item_id", which="last")
+    log = Log(Catalogue([LastDistinct("items", of="view_item", field="item_id", k=3), edge], []))
+    for item in ("a", "b", "c"):
+        log.send(make_event(item_id=item))
+    log.offset = 0
+    log.send(make_event(item_id="d"), epoch=2)
+    items, last = log.state.parts
+    assert (items.values, last.value) == (["d", "c", "b"], "d")
 
 
 def test_an_item_whose_older_place_was_displaced_makes_the_list_approximate() -> None:
