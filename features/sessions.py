@@ -128,11 +128,12 @@ class Sessions(PartMeasure[SessionsPart]):
 
     def adder(self) -> Add[SessionsPart]:
         """See PartMeasure."""
-        gap_ms = self.gap_ms
+        gap_ms, kept_ms = self.gap_ms, HOURS.longest_window_ms
 
         def add(part: SessionsPart, event: Event, offset: int, append_ms: int) -> None:
             time_ms = event.event_time
-            if part.events and part.start_ms <= time_ms <= part.end_ms + gap_ms:
+            is_kept = part.end_ms >= append_ms - kept_ms  # by all means; `_join` knows to the hour
+            if is_kept and part.events and part.start_ms <= time_ms <= part.end_ms + gap_ms:
                 part.events += 1
                 if time_ms > part.end_ms:
                     part.end_ms = time_ms

@@ -9,13 +9,16 @@ MEASURE = Sessions("sessions", gap="1d")
 BEGIN_MS = NOW_MS // HOUR_MS * HOUR_MS
 
 
+def day_ms(day: float) -> int:
+    return BEGIN_MS + round(day * DAY_MS)
+
+
 def visited(*days: float) -> SessionsPart:
     """Events at these days, in order of arrival; each is appended when the latest of them happens."""
     part, append_ms = MEASURE.zero(), 0
     for offset, day in enumerate(days):
-        time_ms = BEGIN_MS + round(day * DAY_MS)
-        append_ms = max(append_ms, time_ms)
-        MEASURE.add(part, make_event(time_ms), offset, append_ms)
+        append_ms = max(append_ms, day_ms(day))
+        MEASURE.add(part, make_event(day_ms(day)), offset, append_ms)
     return part
 
 
@@ -23,6 +26,14 @@ def test_a_late_event_joins_no_session_that_is_over_for_longer_than_is_kept() ->
     going_on = (2.1, 3, 4, 5, 6, 7, 8)
     assert len(visited(0, *going_on).runs()) == 2, "the old session must still be there, or this shows nothing"
     assert visited(0, *going_on, 1.0).runs() == visited(*going_on, 1.0).runs()
+
+
+def test_nor_the_latest_one_where_that_is_over_for_so_long() -> None:
+    for days in ((0.9, 7.5), (7.5, 0.9)):
+        part = visited(0)
+        for offset, day in enumerate(days, start=1):
+            MEASURE.add(part, make_event(day_ms(day)), offset, day_ms(7.5))
+        assert [run.start_ms for run in part.runs()] == [day_ms(0.9), day_ms(7.5)]
 
 
 def test_a_late_event_inside_the_current_session_belongs_to_it() -> None:
