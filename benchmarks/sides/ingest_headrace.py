@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Sequence
 
 import uvloop
 
 from benchmarks import asgi
 from benchmarks.application import new_app
+from benchmarks.collector import as_in_the_product
 from benchmarks.sides.ingest_load import ALONE_CASE, KAFKA_CASE, arguments, bodies, drive, expect
 from runtime.delivery import Acknowledgement, KeyedRecord, Place, Portion
 from runtime.memory_producer import MemoryProducer
@@ -50,9 +50,8 @@ async def measure(producer: EventProducer | MemoryProducer, case: str, batch: in
         expect(await asgi.post(app, "/graphql", body), batch)
 
     requests = bodies(batch)
-    gc.collect()
-    gc.freeze()
-    await drive(case, batch, events, requests, call)
+    with as_in_the_product():
+        await drive(case, batch, events, requests, call)
 
 
 if __name__ == "__main__":
