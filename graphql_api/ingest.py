@@ -44,9 +44,10 @@ class Retry:
 
 
 class Judged(NamedTuple):
-    """A request's events by their index: what is fit to be sent, and what is not."""
+    """A request's events: those that are fit to be sent, with their indices in the request, and those that are not."""
 
-    accepted: dict[int, AcceptedEvent]
+    indices: list[int]
+    accepted: list[AcceptedEvent]
     rejected: list[Rejected]
 
 
@@ -86,14 +87,18 @@ class Ingest:
             raise BadUserInput(f"{len(events)} events in one request; the limit is {self._settings.max_events}")
         received_at_ms = self._clock()
         verdicts = _verdicts(events, received_at_ms, sent_at_ms)
-        accepted = {index: verdict for index, verdict in enumerate(verdicts) if isinstance(verdict, AcceptedEvent)}
-        different_ids = {verdict.event_id for verdict in accepted.values()}
-        return Judged(accepted, []) if len(different_ids) == len(verdicts) else _sorted_out(verdicts)
+        accepted = [verdict for verdict in verdicts if isinstance(verdict, AcceptedEvent)]
+        different_ids = {verdict.event_id for verdict in accepted}
+        if len(different_ids) == len(verdicts):
+            return Judged([*range(len(accepted))], accepted, [])
+        return _sorted_out(verdicts)
 
     async def send(self, judged: Judged) -> Outcome:
-        """Send what is accepted, and answer within `track_deadline_ms`. Raises Overloaded."""
-        accepted, rejected = judged
-        outcome = await self._send_all(accepted, rejected) if accepted else Outcome(0, rejected, [], None)
+        """Send what is accepted, and answer within `track_deadline_ms`. Raises Overloaded.
+
+        Takes the events out of `judged`, so that they need no memory while Kafka is waited for.
+        """
+        outcome = await self._send_all(judged) if judged.accepted else Outcome(0, judged.rejected, [], None)
         _ACCEPTED.inc(outcome.accepted_count)
         if outcome.rejected:
             _REJECTED.inc(len(outcome.rejected))
@@ -101,28 +106,33 @@ class Ingest:
             _RETRY.inc(len(outcome.retry))
         return outcome
 
-    async def _send_all(self, accepted: dict[int, AcceptedEvent], rejected: list[Rejected]) -> Outcome:
-        indices, events = list(accepted), list(accepted.values())
+    async def _send_all(self, judged: Judged) -> Outcome:
+        indices, accepted, rejected = judged
+        event_ids = [event.event_id for event in accepted]
+        records: list[delivery.KeyedRecord] = [(event.user_id.encode(), event.value) for event in accepted]
+        is_of_one_user = all(event.user_id == accepted[0].user_id for event in accepted)
+        accepted.clear()
         count, retry = 0, []
         last: delivery.Place | None = None
-        for portion in await self._send([(event.user_id.encode(), event.value) for event in events]):
+        for portion in await self._send(records):
             error = portion.flushed.exception() if portion.flushed.done() else None
             if portion.flushed.done() and error is None:
                 count += len(portion.indices)
                 last = portion.last_place()
                 continue
-            for index in (indices[each] for each in portion.indices):
-                event_id = accepted[index].event_id
+            for each in portion.indices:
+                index, event_id = indices[each], event_ids[each]
                 if isinstance(error, RecordTooLarge):
                     rejected.append(Rejected(index, Rejection("TOO_LARGE", "too large for Kafka", "", event_id)))
                 else:
                     retry.append(Retry(index, event_id, self._reason(error)))
         rejected.sort(key=lambda entry: entry.index)
         retry.sort(key=lambda entry: entry.index)
-        return Outcome(count, rejected, retry, self._receipt(events, last))
+        return Outcome(count, rejected, retry, self._receipt(last) if is_of_one_user else None)
 
-    async def _send(self, records: Sequence[delivery.KeyedRecord]) -> list[Portion]:
-        """Send until the deadline; portions whose outcome is not known by then are not done. Raises Overloaded."""
+    async def _send(self, records: list[delivery.KeyedRecord]) -> list[Portion]:
+        """Send until the deadline; portions whose outcome is not known by then are not done. Empties `records`, which
+        the producer has copied. Raises Overloaded."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.track_deadline_ms / 1000
         try:
@@ -136,9 +146,10 @@ class Ingest:
             unsent = Portion([*range(len(records))], 0, loop.create_future())
             unsent.flushed.set_exception(error)
             return [unsent]
-        unflushed = [portion.flushed for portion in portions if not portion.flushed.done()]
-        if unflushed:
-            await asyncio.wait(unflushed, timeout=deadline - loop.time())
+        records.clear()
+        for portion in portions:  # most of them are answered together
+            if not portion.flushed.done():
+                await asyncio.wait([portion.flushed], timeout=max(0, deadline - loop.time()))
         return portions
 
     def _reason(self, error: BaseException | None) -> str:
@@ -148,29 +159,27 @@ class Ingest:
             _log.error("sending an event failed unexpectedly", exc_info=error)
         return _UNKNOWN
 
-    def _receipt(self, events: Sequence[AcceptedEvent], last: delivery.Place | None) -> Position | None:
-        """Where to wait for: nowhere if several users were sent, or if the epoch has not been read from the store."""
+    def _receipt(self, last: delivery.Place | None) -> Position | None:
+        """Where to wait for: nowhere if the epoch has not been read from the store."""
         epoch = self._events_epoch()
-        if last is None or epoch is None or any(event.user_id != events[0].user_id for event in events):
-            return None
-        return Position(epoch, last.partition, last.offset)
+        return None if last is None or epoch is None else Position(epoch, last.partition, last.offset)
 
 
 def _sorted_out(verdicts: Iterable[AcceptedEvent | Rejection]) -> Judged:
     """Rejected beside accepted ones; an event that comes a second time is rejected."""
-    accepted: dict[int, AcceptedEvent] = {}
-    rejected: list[Rejected] = []
+    judged = Judged([], [], [])
     first_index: dict[str, int] = {}
     for index, verdict in enumerate(verdicts):
         if isinstance(verdict, AcceptedEvent):
             first = first_index.setdefault(verdict.event_id, index)
             if first == index:
-                accepted[index] = verdict
+                judged.indices.append(index)
+                judged.accepted.append(verdict)
                 continue
             message = f"the request holds this event already at index {first}"
             verdict = Rejection("DUPLICATE_IN_BATCH", message, "eventId", verdict.event_id)
-        rejected.append(Rejected(index, verdict))
-    return Judged(accepted, rejected)
+        judged.rejected.append(Rejected(index, verdict))
+    return judged
 
 
 def _verdicts(events: Sequence[object], received_at_ms: int, sent_at_ms: int | None) -> list[AcceptedEvent | Rejection]:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple, Protocol
+
+import msgspec
 
 # The largest record is a dead letter: the original of 1 MiB at most, plus headers.
 MAX_RECORD_BYTES: Final = 2 << 20
@@ -76,8 +77,7 @@ class Place(NamedTuple):
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Portion:
+class Portion(msgspec.Struct, frozen=True):
     """Records of one request that are flushed together, in order.
 
     The record at `indices[i]` of the request lies `first + i` behind the record of which `flushed` tells the place.

@@ -167,19 +167,17 @@ class GroupCommit:
     ) -> Portion:
         """Append as many of the records at `indices` as fit into one flush, at least one."""
         flush = self._with_room(partition, sizes[indices[0]])
-        append, size_bytes, count = flush.builder.append, flush.size_bytes, 0
+        append, first, count, size_bytes = flush.builder.append, flush.count, flush.count, flush.size_bytes
         for index in indices:
-            size_bytes += sizes[index]
-            key, value = records[index]
-            if size_bytes > partition.batch_bytes and flush.count + count:
+            if count and size_bytes + sizes[index] > partition.batch_bytes:
                 break
+            key, value = records[index]
             if append(timestamp=None, key=key, value=value) is None:
                 raise AssertionError(_MISJUDGED)
             count += 1
-        portion = Portion(indices[:count], flush.count, flush.flushed)
-        flush.count += count
-        flush.size_bytes += sum(sizes[index] for index in portion.indices)
-        return portion
+            size_bytes += sizes[index]
+        flush.count, flush.size_bytes = count, size_bytes
+        return Portion(indices[: count - first], first, flush.flushed)
 
     def _with_room(self, partition: _Partition, size: int) -> Flush:
         """The flush that takes the partition's next record; a single record always fits."""

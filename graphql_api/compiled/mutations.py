@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from datetime import datetime
 from operator import attrgetter
 from typing import Annotated, Any, Final
@@ -15,7 +15,7 @@ from graphql_api.compiled.errors import Replay
 from graphql_api.compiled.inputs import Read, attribute
 from graphql_api.compiled.replies import Nested, Shape, template
 from graphql_api.context import RequestContext
-from graphql_api.ingest import Outcome
+from graphql_api.ingest import Judged, Outcome
 from schemas.events import ClientEvent, epoch_ms
 from schemas.fit_events import FitEvent
 from schemas.receipts import encode_receipt
@@ -44,8 +44,11 @@ class Track:
         self._sent_at = arguments.get("sentAt", attrgetter(attribute("sentAt")))
         self._render = template(field.selection_set, _PAYLOAD)
 
-    async def __call__(self, variables: Any, context: RequestContext) -> object:
-        """The payload. Raises Replay before anything is sent."""
+    def __call__(self, variables: Any, context: RequestContext) -> Awaitable[object]:
+        """The payload. Raises Replay at once, before anything is sent.
+
+        What is awaited holds no variables: they need no memory while Kafka is waited for.
+        """
         try:
             source = variables if self._input is None else self._input(variables)
             sent_at = self._sent_at(source)
@@ -55,6 +58,9 @@ class Track:
             judged = context.ingest.judge(events, sent_at_ms=sent_at_ms)
         except Exception as error:
             raise Replay from error
+        return self._sent(judged, context)
+
+    async def _sent(self, judged: Judged, context: RequestContext) -> object:
         return self._render((await context.ingest.send(judged), context.trace_id))
 
 
