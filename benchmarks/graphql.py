@@ -55,7 +55,7 @@ class NotJudged(NotSent):
     """Accepts everything, unseen."""
 
     def judge(self, events: Any, *, sent_at_ms: int | None) -> Judged:
-        return Judged({}, [])
+        return Judged([], [], [])
 
 
 class Api:
