@@ -7,6 +7,7 @@ record is original exactly if the window holds its own offset for its id, so a r
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import xxhash
@@ -20,6 +21,7 @@ HORIZON_HOURS: Final = 24
 # More than the records of one flush (2 000), so that an id of an unacknowledged flush is never evicted. With what an
 # undo needs an id takes 19 bytes: 39 of the 64 KiB that a state may have.
 MAX_IDS: Final = 2_048
+_AT_ONCE: Final = 64
 _HOUR_MS: Final = 3_600_000
 FORGOTTEN_OFFSET: Final = -1
 
@@ -100,8 +102,12 @@ class DuplicateWindow:
     evicted_early: int = 0  # ids that the count limit pushed out before their 24 hours were over; not stored
     dropped: int = field(default=0, compare=False)
     """Ids that have left at the front since this object was made."""
+    untidy: bool = field(default=True, compare=False)
+    """Whether `ids` may hold some that have left."""
     next_hour_ms: int = field(default=0, compare=False)
     """When the hour after the last of `hours` begins; 0 until it was looked up."""
+    first_ids: list[int] = field(default_factory=list, compare=False, repr=False)
+    """The oldest keys of `ids`, the very oldest last: those that the count limit pushes out next."""
     left_packed: bool = field(default=False, compare=False)
     """The ids were not unpacked: the state is to be read alone, and `pack` refuses it."""
     columns: Columns | None = field(default=None, compare=False, repr=False)
@@ -128,12 +134,7 @@ class DuplicateWindow:
             self.advance(offset, append_ms)
         ids[key] = (offset, time_ms, code, check)
         if len(ids) > MAX_IDS:
-            self.tidy()
-            if len(ids) > MAX_IDS:
-                del ids[next(iter(ids))]
-                self.dropped += 1
-                self.evicted_early += 1
-                self.forgot = True
+            self._make_room()
         return True
 
     def mark_undone(self, key: int) -> None:
@@ -147,6 +148,7 @@ class DuplicateWindow:
         hour, hours = append_ms // _HOUR_MS, self.hours
         if not hours or hour > hours[-2]:
             hours += (hour, offset)
+            self.untidy = True
             if hours[0] < hour - HORIZON_HOURS:
                 self._expire(hour)
         self.next_hour_ms = (hours[-2] + 1) * _HOUR_MS
@@ -160,6 +162,10 @@ class DuplicateWindow:
 
     def tidy(self) -> None:
         """Take the ids out that have left."""
+        if not self.untidy:
+            return
+        self.untidy = False
+        self.first_ids.clear()
         gone = []
         for key, admitted in self.ids.items():
             if not self._has_left(admitted):
@@ -168,6 +174,18 @@ class DuplicateWindow:
         for key in gone:
             del self.ids[key]
         self.dropped += len(gone)
+
+    def _make_room(self) -> None:
+        """Take out what has left, or else the oldest id."""
+        self.tidy()
+        if len(self.ids) <= MAX_IDS:
+            return
+        if not self.first_ids:  # many at once: to find the first key of a dict takes time for all that it once had
+            self.first_ids = [*islice(self.ids, _AT_ONCE)][::-1]
+        del self.ids[self.first_ids.pop()]
+        self.dropped += 1
+        self.evicted_early += 1
+        self.forgot = True
 
     def _has_left(self, admitted: AdmittedFields) -> bool:
         """Offsets in `ids` rise, those that were forgotten first."""

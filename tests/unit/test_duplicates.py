@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 
 import pytest
@@ -58,6 +59,21 @@ def test_at_most_the_latest_ids_are_remembered_and_the_loss_is_counted() -> None
     assert log.state.duplicates.evicted_early == 1
     assert log.send(second) is Outcome.DUPLICATE
     assert log.send(first) is Outcome.FOLDED
+
+
+def test_a_busy_window_holds_what_the_count_and_the_horizon_allow() -> None:
+    window, admitted = DuplicateWindow(), []
+    hour, key, rng = NOW_MS // HOUR_MS, 0, random.Random(3)
+    for _ in range(12):
+        hour += rng.choice((1, 5, 13))
+        for _ in range(rng.randrange(MAX_IDS)):
+            key += 1
+            assert window.admit(key, key, hour * HOUR_MS, 0, 0, 0)
+            admitted.append((hour, key))
+        admitted = [each for each in admitted[-MAX_IDS:] if each[0] >= hour - HORIZON_HOURS]
+        window.tidy()
+        assert list(window.ids) == [key for _, key in admitted]
+    assert window.evicted_early > 0
 
 
 def test_ids_stay_known_when_the_topic_is_made_anew() -> None:
