@@ -51,8 +51,8 @@ def measure(bench: Bench) -> Entry:
         servers=f"{KAFKA_NAME}; `GraphQL alone` has a stub that acknowledges at once instead of Kafka",
         rows=alternate(sides, bench.runs, bench.say),
         notes=[
-            "In-process ASGI calls, up to 64 requests and 4 000 events in flight; uvloop, idempotent producers and lz4 "
-            "on every side.",
+            "In-process ASGI calls, up to 64 requests and 4 000 events in flight; uvloop, idempotent producers and "
+            "zstd on every side.",
             f"{IDIOMATIC}: ParserCache and ValidationCache on, gather of the sends.",
             f"{BARE}: values and partitions lie ready, no GraphQL: the ceiling of this client.",
             f"{CANNED}: what a request costs any application; the fixed cost of GraphQL is counted on top of it.",

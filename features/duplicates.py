@@ -107,7 +107,8 @@ class DuplicateWindow:
     next_hour_ms: int = field(default=0, compare=False)
     """When the hour after the last of `hours` begins; 0 until it was looked up."""
     first_ids: list[int] = field(default_factory=list, compare=False, repr=False)
-    """The oldest keys of `ids`, the very oldest last: those that the count limit pushes out next."""
+    """The oldest keys of `ids`, the very oldest last: those that the count limit pushes out next. Nothing but `tidy`,
+    which empties it, takes others out, and no key ever changes its place."""
     left_packed: bool = field(default=False, compare=False)
     """The ids were not unpacked: the state is to be read alone, and `pack` refuses it."""
     columns: Columns | None = field(default=None, compare=False, repr=False)

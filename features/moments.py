@@ -173,9 +173,10 @@ class Edge(PartMeasure[EdgePart]):
 
     def undo(self, part: EdgePart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure."""
-        if getattr(event, self.field) is not None:
+        value: str | None = getattr(event, self.field)
+        if value is not None:
             part.events = max(0, part.events - 1)
-            part.doubt |= (event.event_time, offset) == (part.time_ms, part.offset)
+            part.doubt |= (event.event_time, offset, value) == (part.time_ms, part.offset, part.value)
 
     def start_epoch(self, part: EdgePart) -> None:
         """See PartMeasure."""

@@ -132,7 +132,7 @@ class Sessions(PartMeasure[SessionsPart]):
 
         def add(part: SessionsPart, event: Event, offset: int, append_ms: int) -> None:
             time_ms = event.event_time
-            is_kept = part.end_ms >= append_ms - kept_ms  # by all means; `_join` knows to the hour
+            is_kept = part.end_ms >= append_ms - kept_ms  # for certain; near the edge `_join` decides, by hours
             if is_kept and part.events and part.start_ms <= time_ms <= part.end_ms + gap_ms:
                 part.events += 1
                 if time_ms > part.end_ms:

@@ -131,8 +131,10 @@ class Ingest:
         return Outcome(count, rejected, retry, self._receipt(last) if is_of_one_user else None)
 
     async def _send(self, records: list[delivery.KeyedRecord]) -> list[Portion]:
-        """Send until the deadline; portions whose outcome is not known by then are not done. Empties `records`, which
-        the producer has copied. Raises Overloaded."""
+        """Send until the deadline; portions whose outcome is not known by then are not done. Raises Overloaded.
+
+        Empties `records`, which the producer has copied.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.track_deadline_ms / 1000
         try:

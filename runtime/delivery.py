@@ -109,6 +109,7 @@ class Producer(Protocol):
         self, topic: str, records: Sequence[KeyedRecord], *, in_line: bool = False, give_up_at: float | None = None
     ) -> list[Portion]:
         """Returns once all records are on their way; each belongs to one portion, which tells when it is flushed.
+        `records` may be changed then: they have been copied.
 
         Waits while there is no connection, until the event loop's time is `give_up_at`: then nothing is sent, and
         TimeoutError raised. If there is no room for all of them, waits `in_line` for it, however long, or raises
