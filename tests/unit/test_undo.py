@@ -188,6 +188,19 @@ def test_what_comes_after_a_topic_was_made_anew_is_newer_at_the_same_moment() ->
     assert (items.values, last.value) == (["d", "c", "b"], "d")
 
 
+def test_an_undone_event_beside_the_last_one_leaves_it_certain_also_where_the_topic_was_made_anew() -> None:
+    log = Log(Catalogue([Edge("last_item", of="view_item", field="item_id", which="last")], []))
+    views = [make_event(item_id=item) for item in ("a", "b")]
+    for view in views:
+        log.send(view)
+    log.offset = 0
+    doubts = []
+    for view in views:
+        assert log.send(undo_of(view), epoch=2) is Outcome.UNDONE
+        doubts.append(log.state.parts[0].doubt)
+    assert doubts == [False, True]
+
+
 def test_an_item_whose_older_place_was_displaced_makes_the_list_approximate() -> None:
     log = Log()
     views = [make_event(NOW_MS - minutes * MINUTE_MS, item_id="a") for minutes in (2, 1)]
