@@ -5,7 +5,6 @@ cdef class DuplicateWindow:
     cdef public long long evicted_early
     cdef public long long dropped
     cdef public long long next_hour_ms
-    cdef public bint untidy
     cdef public list first_ids
     cdef public bint left_packed
     cdef public object columns

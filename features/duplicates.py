@@ -102,13 +102,10 @@ class DuplicateWindow:
     evicted_early: int = 0  # ids that the count limit pushed out before their 24 hours were over; not stored
     dropped: int = field(default=0, compare=False)
     """Ids that have left at the front since this object was made."""
-    untidy: bool = field(default=True, compare=False)
-    """Whether `ids` may hold some that have left."""
     next_hour_ms: int = field(default=0, compare=False)
     """When the hour after the last of `hours` begins; 0 until it was looked up."""
     first_ids: list[int] = field(default_factory=list, compare=False, repr=False)
-    """The oldest keys of `ids`, the very oldest last: those that the count limit pushes out next. Nothing but `tidy`,
-    which empties it, takes others out, and no key ever changes its place."""
+    """The oldest keys of `ids`, the very oldest last: those that the count limit pushes out next; may be empty."""
     left_packed: bool = field(default=False, compare=False)
     """The ids were not unpacked: the state is to be read alone, and `pack` refuses it."""
     columns: Columns | None = field(default=None, compare=False, repr=False)
@@ -149,7 +146,6 @@ class DuplicateWindow:
         hour, hours = append_ms // _HOUR_MS, self.hours
         if not hours or hour > hours[-2]:
             hours += (hour, offset)
-            self.untidy = True
             if hours[0] < hour - HORIZON_HOURS:
                 self._expire(hour)
         self.next_hour_ms = (hours[-2] + 1) * _HOUR_MS
@@ -163,9 +159,6 @@ class DuplicateWindow:
 
     def tidy(self) -> None:
         """Take the ids out that have left."""
-        if not self.untidy:
-            return
-        self.untidy = False
         self.first_ids.clear()
         gone = []
         for key, admitted in self.ids.items():
@@ -177,12 +170,12 @@ class DuplicateWindow:
         self.dropped += len(gone)
 
     def _make_room(self) -> None:
-        """Take out what has left, or else the oldest id."""
-        self.tidy()
-        if len(self.ids) <= MAX_IDS:
-            return
+        """Take out all that has left if the oldest id has, or else that one."""
         if not self.first_ids:  # many at once: to find the first key of a dict takes time for all that it once had
             self.first_ids = [*islice(self.ids, _AT_ONCE)][::-1]
+        if self._has_left(self.ids[self.first_ids[-1]]):
+            self.tidy()
+            return
         del self.ids[self.first_ids.pop()]
         self.dropped += 1
         self.evicted_early += 1
