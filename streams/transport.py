@@ -42,6 +42,10 @@ BUSY: Final = Fetch(5, 65_536)
 QUIET: Final = Fetch(50, 1)
 _QUIET_AFTER_SECONDS: Final = 1.0
 
+# A broker may not know a new topic yet when the worker joins the group, and then nothing is assigned until the next look;
+# aiokafka looks every five minutes.
+_METADATA_MS: Final = 5_000
+
 # Kafka may be away when the worker stops, and aiokafka would try until it is back.
 _FINAL_SECONDS: Final = 5.0
 # Nothing is assigned, or everything is paused by a rebalance.
@@ -108,6 +112,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             auto_offset_reset=conf.consumer_auto_offset_reset,
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            metadata_max_age_ms=_METADATA_MS,
             fetch_max_wait_ms=QUIET.max_wait_ms,
             fetch_min_bytes=QUIET.min_bytes,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),

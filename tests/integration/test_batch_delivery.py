@@ -113,14 +113,19 @@ async def until_committed(log: Log, expected: dict[int, int]) -> None:
 
 
 @pytest.fixture
-async def log(kafka_bootstrap: str) -> AsyncIterator[Log]:
+async def admin(kafka_bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+    await client.start()
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def log(kafka_bootstrap: str, admin: AIOKafkaAdminClient) -> AsyncIterator[Log]:
     made = Log(kafka_bootstrap)
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
-    await admin.start()
     await admin.create_topics([NewTopic(made.topic, PARTITIONS, 1)])
     yield made
     await admin.delete_topics([made.topic])
-    await admin.close()
 
 
 async def test_every_record_is_delivered_once_in_order_in_chunks_and_committed(log: Log) -> None:
@@ -137,6 +142,23 @@ async def test_every_record_is_delivered_once_in_order_in_chunks_and_committed(l
     await member.stop()
     assert {partition: list(range(end)) for partition, end in ends.items()} == member.seen
     assert max(member.sizes) == CHUNK_RECORDS
+
+
+async def test_a_topic_that_the_broker_does_not_know_yet_is_read_once_it_does(
+    kafka_bootstrap: str, admin: AIOKafkaAdminClient
+) -> None:
+    log = Log(kafka_bootstrap)
+    member = Member(log)
+    await member.start()
+    assert member.app is not None
+    joined = member.app
+    await until(lambda: joined.consumer_generation_id > 0)
+    assert not member.held
+    await admin.create_topics([NewTopic(log.topic, PARTITIONS, 1)])
+    await log.fill(12)
+    await until(lambda: member.count() >= 12)
+    await member.stop()
+    await admin.delete_topics([log.topic])
 
 
 async def test_fetches_are_few_while_nothing_comes_and_large_while_something_does(log: Log) -> None:
