@@ -42,8 +42,8 @@ BUSY: Final = Fetch(5, 65_536)
 QUIET: Final = Fetch(50, 1)
 _QUIET_AFTER_SECONDS: Final = 1.0
 
-# A broker may not know a new topic yet when the worker joins the group, and then nothing is assigned until the next look;
-# aiokafka looks every five minutes.
+# A broker may not know a new topic yet when the worker joins the group; nothing is assigned then until the next look,
+# and aiokafka by itself looks every five minutes.
 _METADATA_MS: Final = 5_000
 
 # Kafka may be away when the worker stops, and aiokafka would try until it is back.
