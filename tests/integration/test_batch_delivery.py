@@ -260,7 +260,7 @@ async def test_what_was_unfinished_at_a_rebalance_is_delivered_again_and_its_lat
     await second.stop()
 
 
-async def test_gaps_in_the_offsets_hold_nothing_back(log: Log) -> None:
+async def test_gaps_in_the_offsets_hold_nothing_back(log: Log, admin: AIOKafkaAdminClient) -> None:
     """Markers of transactions take offsets that are never delivered."""
     producer = AIOKafkaProducer(bootstrap_servers=log.bootstrap, transactional_id=str(uuid.uuid4()))
     await producer.start()
@@ -268,10 +268,7 @@ async def test_gaps_in_the_offsets_hold_nothing_back(log: Log) -> None:
         async with producer.transaction():
             await producer.send(log.topic, b"x", partition=0)
     await producer.stop()
-    admin = AIOKafkaAdminClient(bootstrap_servers=log.bootstrap)
-    await admin.start()
     await admin.delete_records({TopicPartition(log.topic, 0): RecordsToDelete(before_offset=2)})
-    await admin.close()
     member = Member(log)
     await member.start()
     await until(lambda: member.count() >= 4)
