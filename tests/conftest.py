@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis  # noqa: F401  # else its plugin does at the end of a run, too deep for Python 3.11.7 to compile it
 import psutil
 import pytest
 from xdist.remote import Producer
