@@ -130,4 +130,4 @@ def new_faust_app(
 
 async def _deliver(on_delivery: OnDelivery, stream: Any) -> None:
     async for event in stream.noack().events():
-        await on_delivery(Delivery(event.value, event.ack))
+        await on_delivery(Delivery(event.value, event.ack, event.message.behind))

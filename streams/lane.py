@@ -1,11 +1,13 @@
 """A lane: what handles a partition. It takes everything that is pending and folds it as one batch; while one batch is
-being written the next one gathers, and while one is being finished (published) the next one is folded."""
+being written the next one gathers, and while one is being finished (published) the next one is folded. A lane that is
+far behind the log folds full batches only."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -19,14 +21,20 @@ FoldBatch = Callable[[Sequence[Record]], Awaitable[Finish]]
 _UNACKNOWLEDGED_BATCHES: Final = 2
 # A flush of the largest events would otherwise be 2 GiB.
 _FLUSH_BYTES: Final = 16 << 20
+# For a flush that the log can fill: many times what reading it takes.
+_PATIENCE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Records of one partition as the consumer fetched them, and how to acknowledge them all."""
+    """Records of one partition as the consumer fetched them, and how to acknowledge them all.
+
+    `behind`: how many records are known to follow them in the log.
+    """
 
     records: Sequence[Record]
     acknowledge: Callable[[], None]
+    behind: int = 0
     size_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,8 +52,13 @@ class Budget:
         self._room = asyncio.Event()
         self._room.set()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether less than both limits is used."""
+        return self._room.is_set()
+
     async def wait_for_room(self) -> None:
-        """Returns as soon as less than both limits is used."""
+        """Returns as soon as there is room."""
         await self._room.wait()
 
     def take(self, delivery: Delivery) -> None:
@@ -130,6 +143,7 @@ class Lane:
         while True:
             await room.acquire()
             await self._arrived.wait()
+            await self._wait_for_a_full_flush()
             if self._stopping:
                 folded.put_nowait(None)
                 return
@@ -145,6 +159,19 @@ class Lane:
                 self._budget.give_back(self._held.popleft())
             room.release()
 
+    async def _wait_for_a_full_flush(self) -> None:
+        """Wait for the rest of a flush that the log can fill: each flush packs and writes every user it touches."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                while not self._stopping and self._budget.has_room and self._can_be_filled():
+                    self._arrived.clear()
+                    await self._arrived.wait()
+
+    def _can_be_filled(self) -> bool:
+        """Whether a flush lacks records, and the log holds as many."""
+        behind = self._pending[-1].behind
+        return behind > 0 and 0 < self._flush_records - sum(len(each.records) for each in self._pending) <= behind
+
     def _take(self) -> list[Delivery]:
         """What is pending, up to the most records and bytes of one flush; at least one delivery."""
         taken: list[Delivery] = []
@@ -156,6 +183,8 @@ class Lane:
             if taken and (records > self._flush_records or size_bytes > _FLUSH_BYTES):
                 break
             taken.append(self._pending.popleft())
-        if not self._pending:
+        if self._pending:
+            self._arrived.set()
+        else:
             self._arrived.clear()
         return taken

@@ -68,11 +68,16 @@ class PartitionHooks:
 
 
 class SpanMessage(ConsumerMessage):
-    """A run of records of one partition. Its offset is the last record's; `value` is the list of records."""
+    """A run of records of one partition. Its offset is the last record's; `value` is the list of records.
 
-    __slots__ = ("ledger",)
+    `behind`: how many records are known to follow it in the log.
+    """
 
-    def __init__(self, tp: TP, records: Sequence[ConsumerRecord], generation_id: int, ledger: SpanLedger) -> None:
+    __slots__ = ("behind", "ledger")
+
+    def __init__(
+        self, tp: TP, records: Sequence[ConsumerRecord], generation_id: int, ledger: SpanLedger, *, behind: int
+    ) -> None:
         last = records[-1]
         super().__init__(
             topic=tp.topic,
@@ -92,6 +97,7 @@ class SpanMessage(ConsumerMessage):
         # The ledger of the assignment that delivered it: an acknowledgement that comes after the partition was
         # revoked reaches a ledger that nobody reads any more, even if the same offsets have been delivered again.
         self.ledger = ledger
+        self.behind = behind
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
@@ -100,6 +106,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._last_arrival = 0.0
+        self.log_ends: dict[TP, int] = {}
+        """Of what was fetched last: the offset of the next record that will be appended."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
@@ -127,6 +135,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         now = time.monotonic()
         if records:
             self._last_arrival = now
+            held = consumer.assignment()
+            self.log_ends = {ensure_TP(tp): (consumer.highwater(tp) or 0) if tp in held else 0 for tp in records}
         if consumer._fetcher is not None:  # aiokafka reads these as it makes a request
             fetch = BUSY if now - self._last_arrival < _QUIET_AFTER_SECONDS else QUIET
             consumer._fetcher._fetch_max_wait_ms = fetch.max_wait_ms
@@ -170,8 +180,10 @@ class BatchConsumer(driver.Consumer):
             ledger = self._ledgers.get(tp)
             if not self.flow_active or ledger is None:
                 return
-            ledger.open(records[0].offset, records[-1].offset)
-            yield tp, SpanMessage(tp, records, self.app.consumer_generation_id, ledger)
+            last = records[-1].offset
+            ledger.open(records[0].offset, last)
+            behind = self._thread.log_ends[tp] - 1 - last  # type: ignore[attr-defined]  # see BatchConsumerThread
+            yield tp, SpanMessage(tp, records, self.app.consumer_generation_id, ledger, behind=behind)
 
     async def _fetch(self, seconds: float) -> dict[TP, list[ConsumerRecord]]:
         if not self.flow_active:

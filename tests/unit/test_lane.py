@@ -46,9 +46,9 @@ class Desk:
         for _ in range(batches):
             self._may_finish.release()
 
-    def delivery(self, *offsets: int) -> Delivery:
+    def delivery(self, *offsets: int, behind: int = 0) -> Delivery:
         records = [MemoryRecord("events", 3, offset, 0, None, b"{}", ()) for offset in offsets]
-        return Delivery(records, lambda: self.acknowledged.append(offsets[-1]))
+        return Delivery(records, lambda: self.acknowledged.append(offsets[-1]), behind)
 
 
 async def turns(count: int = 20) -> None:
@@ -202,6 +202,51 @@ async def test_a_batch_that_outlasts_the_grace_is_cancelled_and_stays_unacknowle
     assert budget.records == 0
 
 
+# --- full flushes
+
+
+async def test_a_flush_that_the_log_can_fill_waits_until_it_is_full(lane: Lane, desk: Desk) -> None:
+    desk.finish(10)
+    lane.offer(desk.delivery(1, 2, behind=8))
+    await turns()
+    lane.offer(desk.delivery(3, 4, behind=6))
+    await turns()
+    assert desk.begun.empty(), "one more is missing, and the log has it"
+    lane.offer(desk.delivery(5, behind=5))
+    assert await desk.begun.get() == [1, 2, 3, 4, 5]
+
+
+async def test_a_flush_that_the_log_cannot_fill_does_not_wait(lane: Lane, desk: Desk) -> None:
+    desk.finish(10)
+    lane.offer(desk.delivery(1, 2, behind=2))
+    assert await desk.begun.get() == [1, 2]
+
+
+async def test_what_is_left_of_a_fetch_is_folded_when_the_rest_does_not_come(lane: Lane, desk: Desk) -> None:
+    desk.finish(10)
+    lane.offer(desk.delivery(1, 2, behind=8))
+    assert await desk.begun.get() == [1, 2], "after a while, as when Kafka goes away"
+    lane.offer(desk.delivery(3))
+    assert await desk.begun.get() == [3]
+
+
+async def test_a_full_budget_is_not_waited_on(desk: Desk) -> None:
+    lane = Lane(desk.fold, Budget(2, 1 << 20), flush_records=5)
+    desk.finish(10)
+    lane.offer(desk.delivery(1, 2, behind=8))
+    await turns()
+    assert desk.begun.get_nowait() == [1, 2]
+    await lane.stop(0)
+
+
+async def test_a_lane_that_waits_for_a_full_flush_stops_at_once(lane: Lane, desk: Desk, budget: Budget) -> None:
+    lane.offer(desk.delivery(1, 2, behind=8))
+    await turns()
+    await lane.stop(LONG_SECONDS)
+    assert desk.begun.empty()
+    assert budget.records == 0
+
+
 # --- two stages
 
 
@@ -254,7 +299,8 @@ async def test_a_failed_batch_is_given_back_to_the_budget(lane: Lane, desk: Desk
     desk.error = RuntimeError("a broken invariant")
     lane.offer(desk.delivery(1, 2))
     desk.finish()
-    await asyncio.wait([lane.task])
+    with pytest.raises(RuntimeError, match="a broken invariant"):
+        await lane.task
     assert budget.records == 0
 
 
