@@ -16,8 +16,9 @@ from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 import aiokafka
+import msgspec
+from aiokafka.consumer import fetcher
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.structs import ConsumerRecord
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
@@ -67,6 +68,25 @@ class PartitionHooks:
     on_revoked: OnPartitions
 
 
+class LogRecord(msgspec.Struct, gc=False):
+    """A record as aiokafka hands it on, field by field, made in two thirds of the time that its own takes."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    checksum: int | None
+    serialized_key_size: int
+    serialized_value_size: int
+    headers: Sequence[tuple[str, bytes]]
+
+
+fetcher.ConsumerRecord = LogRecord  # there is no other place to say so
+
+
 class SpanMessage(ConsumerMessage):
     """A run of records of one partition. Its offset is the last record's; `value` is the list of records.
 
@@ -76,7 +96,7 @@ class SpanMessage(ConsumerMessage):
     __slots__ = ("behind", "ledger")
 
     def __init__(
-        self, tp: TP, records: Sequence[ConsumerRecord], generation_id: int, ledger: SpanLedger, *, behind: int
+        self, tp: TP, records: Sequence[LogRecord], generation_id: int, ledger: SpanLedger, *, behind: int
     ) -> None:
         last = records[-1]
         super().__init__(
@@ -185,7 +205,7 @@ class BatchConsumer(driver.Consumer):
             behind = self._thread.log_ends[tp] - 1 - last  # type: ignore[attr-defined]  # see BatchConsumerThread
             yield tp, SpanMessage(tp, records, self.app.consumer_generation_id, ledger, behind=behind)
 
-    async def _fetch(self, seconds: float) -> dict[TP, list[ConsumerRecord]]:
+    async def _fetch(self, seconds: float) -> dict[TP, list[LogRecord]]:
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]  # mode waits for asyncio's events too
         active = self._get_active_partitions()
@@ -299,13 +319,13 @@ def _numbers(partitions: Collection[TP]) -> frozenset[int]:
     return frozenset(tp.partition for tp in partitions)
 
 
-def _in_turn(fetched: Mapping[TP, list[ConsumerRecord]]) -> Iterator[tuple[TP, list[ConsumerRecord]]]:
+def _in_turn(fetched: Mapping[TP, list[LogRecord]]) -> Iterator[tuple[TP, list[LogRecord]]]:
     """Chunks of all partitions in turn, so that one long partition does not hold the others up."""
     chunked = ([(tp, chunk) for chunk in _chunks(records)] for tp, records in fetched.items())
     for round_ in zip_longest(*chunked):
         yield from (each for each in round_ if each is not None)
 
 
-def _chunks(records: list[ConsumerRecord]) -> Iterator[list[ConsumerRecord]]:
+def _chunks(records: list[LogRecord]) -> Iterator[list[LogRecord]]:
     for start in range(0, len(records), CHUNK_RECORDS):
         yield records[start : start + CHUNK_RECORDS]
