@@ -74,7 +74,18 @@ class Driver:
         ]
         bound_events = [
             (
-                self.write_event.bind((row.user_id, row.event_time_ms // DAY_MS, SHARD, *row[1:])),
+                self.write_event.bind(
+                    (
+                        row.user_id,
+                        row.event_time_ms // DAY_MS,
+                        SHARD,
+                        row.event_time_ms,
+                        row.event_id,
+                        row.type,
+                        row.payload,
+                        row.version,
+                    )
+                ),
                 len(row.payload),
             )
             for row in events

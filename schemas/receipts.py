@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import NamedTuple
+from collections.abc import Iterator
+
+import msgspec
 
 
-class Position(NamedTuple):
-    """A place in the events topic. Positions of one partition are ordered; `epoch` rises when the topic is remade."""
+class Position(msgspec.Struct, frozen=True, order=True, array_like=True, gc=False):
+    """A place in the events topic. Positions of one partition are ordered; `epoch` rises when the topic is remade.
+
+    A worker makes one for each record: a named tuple takes four times as long.
+    """
 
     epoch: int
     partition: int
     offset: int
+
+    def __iter__(self) -> Iterator[int]:
+        """Its numbers, in order."""
+        yield from (self.epoch, self.partition, self.offset)
 
     def reached_by(self, other: Position | None) -> bool:
         """Whether a row at `other` already holds everything up to this position; never in another partition."""

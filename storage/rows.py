@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
+import msgspec
+
 from schemas.receipts import Position
 
 DAY_MS: Final = 86_400_000
@@ -13,7 +15,7 @@ TIMELINE_DAYS: Final = 35
 """So long an event stays in the timeline after it was written: see the migrations."""
 
 
-class StateRow(NamedTuple):
+class StateRow(msgspec.Struct, frozen=True, gc=False):
     """One user's packed state. `version` (us) is the write timestamp: a lower one never replaces a higher one."""
 
     user_id: str
@@ -22,7 +24,7 @@ class StateRow(NamedTuple):
     position: Position
 
 
-class TimelineRow(NamedTuple):
+class TimelineRow(msgspec.Struct, frozen=True, gc=False):
     """One event of a user's timeline; `payload` is its JSON as in Kafka. Writing it again changes nothing.
 
     `version` is its append time in us.

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+import msgspec
 import orjson
 import pytest
 
@@ -48,7 +49,7 @@ class KafkaBench:
         await self._producer.start()
 
     async def announce(self, user_id: str, position: Position | None) -> None:
-        value = None if position is None else orjson.dumps({"userId": user_id, **position._asdict()})
+        value = None if position is None else orjson.dumps({"userId": user_id, **msgspec.structs.asdict(position)})
         await self._producer.send(FEATURES.name, user_id.encode(), value)
 
     async def stop(self) -> None:

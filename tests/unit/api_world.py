@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import orjson
 from starlette.types import ASGIApp
 
@@ -70,7 +71,7 @@ class World:
         rows = []
         for place, time_ms in enumerate(times_ms, start=1 - len(times_ms)):
             sample = event(user_id, eventTime=time_ms, receivedAt=time_ms, category="hats")
-            at = position._replace(offset=position.offset + place)
+            at = msgspec.structs.replace(position, offset=position.offset + place)
             Folder(CATALOGUE).fold(state, decode_record(orjson.dumps(sample)), at, NOW_MS)
             rows.append(TimelineRow(user_id, time_ms, sample["eventId"], "view_item", orjson.dumps(sample), 1))
         await self.store.write([StateRow(user_id, pack(state, CATALOGUE), state.version, position)], rows)
