@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import compress
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
@@ -28,6 +28,7 @@ from schemas.events import (
     Id,
     Rejection,
     Text,
+    are_uuids,
     depth_exceeds,
     encode_events,
     judge,
@@ -64,7 +65,7 @@ def judge_fit(
     events: Sequence[FitEvent], *, received_at_ms: int, sent_at_ms: int | None
 ) -> list[AcceptedEvent | Rejection]:
     """What `judge` says of each of `events`, which were decoded as that. Raises OverflowError as it does."""
-    if not _are_uuids([event.event_id for event in events]):
+    if not are_uuids([event.event_id for event in events]):
         return [judge(event, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms) for event in events]
     shift = 0 if sent_at_ms is None else received_at_ms - sent_at_ms
     usual = [_take_times(event, received_at_ms, shift) for event in events]
@@ -92,12 +93,3 @@ def _take_times(event: FitEvent, received_at_ms: int, shift_ms: int) -> bool:
         return False
     event.event_time, event.received_at = event_time, received_at_ms
     return True
-
-
-def _are_uuids(ids: list[str]) -> bool:
-    """Whether all `ids` have the form of a UUID: all at once takes a fifth of one after the other."""
-    return "\n".join(ids).encode().translate(_DIGITS_AS_0) == b"\n".join([_FORM] * len(ids))
-
-
-_FORM: Final = b"00000000-0000-0000-0000-000000000000"
-_DIGITS_AS_0: Final = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)

@@ -95,12 +95,14 @@ class PartitionFold:
         new_users = {event.user_id: record.partition for record, event in readable if event.user_id not in self._states}
         place = {user_id: self._pipeline.partition_of(user_id) for user_id in new_users}
         foreign = {user_id for user_id, partition in new_users.items() if place[user_id] != partition}
+        if not foreign:
+            return readable, []
         misplaced = [
             DeadLetter(record, "WRONG_PARTITION", f"the partition of this user is {place[event.user_id]}")
             for record, event in readable
             if event.user_id in foreign
         ]
-        return [each for each in readable if each.event.user_id not in foreign] if foreign else readable, misplaced
+        return [(record, event) for record, event in readable if event.user_id not in foreign], misplaced
 
     async def _fold_all(self, readable: list[Readable]) -> _Batch:
         """Fold and pack a batch; what fails is left out, and the others are folded again without it.
@@ -109,7 +111,7 @@ class PartitionFold:
         """
         failed: list[DeadLetter] = []
         while True:
-            user_ids = dict.fromkeys(each.event.user_id for each in readable)
+            user_ids = dict.fromkeys([event.user_id for _, event in readable])
             await self._load(user_ids)
             try:
                 batch = self._fold(readable)
@@ -117,7 +119,7 @@ class PartitionFold:
             except _FoldFailed as error:
                 failed += [_failed_letter("folding", record, cause) for record, cause in error.errors]
                 broken = {record.offset for record, _ in error.errors}
-                readable = [each for each in readable if each.record.offset not in broken]
+                readable = [(record, event) for record, event in readable if record.offset not in broken]
                 self._states.forget(user_ids)
             else:
                 batch.refused += failed

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
-from schemas.events import Event, decode_record
+from schemas.events import Event, decode_record, decode_records
 
 DeadLetterCode = Literal[
     "EMPTY",
@@ -43,11 +43,8 @@ class Record(Protocol):
     def value(self) -> bytes | None: ...
 
 
-class Readable(NamedTuple):
-    """A record that holds an event."""
-
-    record: Record
-    event: Event
+Readable = tuple[Record, Event]
+"""A record that holds an event, and the event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,10 @@ class DeadLetter:
 
 
 def read(records: Sequence[Record]) -> tuple[list[Readable], list[DeadLetter]]:
-    """Decode each record once. A poison record never touches its neighbours."""
+    """Decode the records. A poison record never touches its neighbours."""
+    events = decode_records([record.value for record in records])
+    if events is not None and not any(map(_is_in_the_future, records, events)):
+        return [*zip(records, events, strict=True)], []
     readable: list[Readable] = []
     poison: list[DeadLetter] = []
     for record in records:
@@ -69,7 +69,7 @@ def read(records: Sequence[Record]) -> tuple[list[Readable], list[DeadLetter]]:
         if isinstance(result, DeadLetter):
             poison.append(result)
         else:
-            readable.append(Readable(record, result))
+            readable.append((record, result))
     return readable, poison
 
 
@@ -83,9 +83,13 @@ def _read_one(record: Record) -> Event | DeadLetter:
         return DeadLetter(record, code, str(error))
     except RecursionError:
         return DeadLetter(record, "WRONG_SHAPE", "nested too deeply to be decoded")
-    if event.event_time > record.timestamp + MAX_AHEAD_MS:
+    if _is_in_the_future(record, event):
         return DeadLetter(record, "IN_THE_FUTURE", f"eventTime {event.event_time} is more than a day ahead of the log")
     return event
+
+
+def _is_in_the_future(record: Record, event: Event) -> bool:
+    return event.event_time > record.timestamp + MAX_AHEAD_MS
 
 
 def _is_syntax_error(error: Exception) -> bool:

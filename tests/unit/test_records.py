@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from runtime.memory_producer import MemoryRecord
+from schemas.events import decode_record, decode_records
 from streams.records import read
 
 APPENDED_MS = 1_760_000_000_000
@@ -80,8 +81,7 @@ def test_poison_is_told_apart_by_its_code_and_harms_no_neighbour(kind: str) -> N
     before, after = record(event(), 1), record(event(userId="user-2"), 3)
     poison = record(value, 2)
     readable, letters = read([before, poison, after])
-    assert [each.record for each in readable] == [before, after]
-    assert [each.event.user_id for each in readable] == ["user-1", "user-2"]
+    assert [(record, event.user_id) for record, event in readable] == [(before, "user-1"), (after, "user-2")]
     [letter] = letters
     assert letter.record is poison
     assert (letter.code, letter.stage) == (code, "decode")
@@ -103,6 +103,21 @@ def test_a_late_event_is_readable_for_the_fold_decides_what_is_too_old() -> None
 
 
 def test_fields_of_newer_writers_and_types_of_newer_catalogues_are_readable() -> None:
-    [each], letters = read([record(event(type="wish", tomorrow={"a": [1, 2, {}]}))])
+    [(_, wish)], letters = read([record(event(type="wish", tomorrow={"a": [1, 2, {}]}))])
     assert letters == []
-    assert each.event.type == "wish"
+    assert wish.type == "wish"
+
+
+UNDO = {"type": "undo", "undoes": EVENT["eventId"]}
+
+
+def test_what_is_read_all_at_once_is_what_is_read_singly() -> None:
+    values = [event(), event(type="wish", itemId="a"), event(**UNDO), event(eventId=EVENT["eventId"].upper())]
+    assert decode_records(values) == [decode_record(value) for value in values]
+
+
+@pytest.mark.parametrize("undoes", [None, "17", EVENT["eventId"] + "\n" + EVENT["eventId"]])
+def test_an_undo_of_what_is_no_uuid_is_poison_also_among_others(undoes: str | None) -> None:
+    readable, [letter] = read([record(event(), 1), record(event(**{**UNDO, "undoes": undoes}), 2), record(event(), 3)])
+    assert [each.offset for each, _ in readable] == [1, 3]
+    assert (letter.record.offset, letter.code) == (2, "WRONG_SHAPE")
