@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from operator import attrgetter
 from typing import ClassVar, Final
 
@@ -174,14 +174,12 @@ class Distinct(PartMeasure[DistinctPart]):
     def to_wire(self, part: DistinctPart, base: Base) -> DistinctWire:
         """See PartMeasure."""
         now = base.append_ms // HOURS.hop_ms
-        by_hour: dict[int, list[int]] = {}
-        for place in part.times:
-            by_hour.setdefault(place >> _HASH_BITS, []).append(place)
-        places = [*chain.from_iterable(by_hour.values())]
+        places = sorted(part.times)
+        hours, counts = _runs([place >> _HASH_BITS for place in places])
         times = [part.times[place] for place in places]
         return DistinctWire(
-            [now - hour for hour in by_hour],
-            [len(places_of_hour) for places_of_hour in by_hour.values()],
+            [now - hour for hour in hours],
+            counts,
             array("I", [place & 0xFFFFFFFF for place in places]).tobytes(),
             bytes([place >> 32 & 0xFF for place in places]),
             times if any(count != 1 for count in times) else [],
@@ -258,6 +256,21 @@ def _read(index: int, window_ms: int) -> Read:
         return Answer(distinct)
 
     return read
+
+
+def _runs(numbers: list[int]) -> tuple[list[int], list[int]]:
+    """The different ones of sorted `numbers`, and how often each is there."""
+    different: list[int] = []
+    counts: list[int] = []
+    last = -1
+    for number in numbers:
+        if number == last:
+            counts[-1] += 1
+        else:
+            last = number
+            different.append(number)
+            counts.append(1)
+    return different, counts
 
 
 def _forget_sketch(part: DistinctPart) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from features.catalogue import Catalogue
+from features.cells import cells_of
 from features.counting import MICRO, Count, Sum
 from features.definitions import fingerprint
 from features.duplicates import UNKNOWN_CODE, DuplicateWindow
@@ -56,7 +57,7 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
     if packed.layout != _LAYOUT:
         raise UnreadableState(f"state of format 1 with unknown measures {packed.layout:08x}")
     cells = tuple(
-        {index: [*map(int, cell[:3]), round(cell[3] * MICRO)] for index, cell in layer.items()}
+        cells_of({index: [*map(int, cell[:3]), round(cell[3] * MICRO)] for index, cell in layer.items()}, len(_CELLS))
         for layer in packed.cells
     )
     stored = [fingerprint(measure) for measure in _CELLS]

@@ -1,8 +1,9 @@
-"""How a state that another catalogue packed is fitted to the catalogue that reads it."""
+# cython: annotation_typing=True
+"""Cells as they are packed, and how a state that another catalogue packed is fitted to the one that reads it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from features.catalogue import Catalogue
 from features.cells import LAYERS, Cells, cells_of
@@ -12,38 +13,54 @@ class UnreadableState(ValueError):
     """Packed bytes of a format that this process does not know."""
 
 
-PackedCells = Mapping[int, list[int]]
-"""One layer: the totals of each cell by its index, or by its distance from the oldest cell that is kept."""
+PackedCells = list[int] | dict[int, list[int]]
+"""One layer: of each cell in turn its distance from the oldest cell that is kept, which takes fewer bytes than its
+index, and its totals. Before format 5, the totals by that distance."""
 
 
-def adopt_cells(layers: Sequence[PackedCells], stored: Sequence[int], catalogue: Catalogue) -> tuple[Cells, ...]:
+def pack_cells(layers: Sequence[Cells], append_ms: int) -> tuple[PackedCells, ...]:
+    """The cells of each layer as they are packed."""
+    packed: list[PackedCells] = []
+    for layer, cells in zip(LAYERS, layers, strict=True):
+        numbers: list[int] = cells.numbers[:]
+        _shift(numbers, cells.width, -layer.oldest_cell(append_ms))
+        packed.append(numbers)
+    return tuple(packed)
+
+
+def unpack_cells(layers: Sequence[PackedCells], append_ms: int, measures: int) -> tuple[Cells, ...]:
+    """What `pack_cells` was given, for so many cell measures. Raises ValueError."""
+    unpacked: list[Cells] = []
+    for layer, packed in zip(LAYERS, layers, strict=True):
+        oldest = layer.oldest_cell(append_ms)
+        if isinstance(packed, dict):
+            unpacked.append(cells_of({distance + oldest: totals for distance, totals in packed.items()}, measures))
+            continue
+        cells = Cells(measures)
+        if len(packed) % cells.width:
+            raise ValueError(f"{len(packed)} numbers are not cells of {cells.width} each")
+        _shift(packed, cells.width, oldest)
+        cells.numbers = packed
+        unpacked.append(cells)
+    return tuple(unpacked)
+
+
+def _shift(numbers: list[int], width: int, by: int) -> None:
+    """Add to the index of each cell."""
+    for place in range(0, len(numbers), width):
+        numbers[place] += by
+
+
+def adopt_cells(layers: tuple[Cells, ...], stored: Sequence[int], catalogue: Catalogue) -> tuple[Cells, ...]:
     """The cells with each measure of `catalogue` in its slot; new ones are 0. `stored`: fingerprints by old slot."""
     wanted = catalogue.fingerprints[: len(catalogue.cell_measures)]
     if tuple(stored) == wanted:
-        return tuple(cells_of(layer, len(wanted)) for layer in layers)
+        return layers
     slots = [stored.index(each) if each in stored else None for each in wanted]
     moved: list[Cells] = []
     for layer in layers:
         totals = {index: [0 if slot is None else cell[slot] for slot in slots] for index, cell in layer.items()}
         moved.append(cells_of({index: cell for index, cell in totals.items() if any(cell)}, len(wanted)))
-    return tuple(moved)
-
-
-def to_distances(layers: Sequence[Cells], append_ms: int) -> tuple[PackedCells, ...]:
-    """Cells by distance from the oldest cell that is kept, which takes fewer bytes than the index."""
-    moved: list[PackedCells] = []
-    for layer, cells in zip(LAYERS, layers, strict=True):
-        oldest = layer.oldest_cell(append_ms)
-        moved.append({index - oldest: totals for index, totals in cells.items()})
-    return tuple(moved)
-
-
-def from_distances(layers: Sequence[PackedCells], append_ms: int) -> tuple[PackedCells, ...]:
-    """What `to_distances` was given."""
-    moved: list[PackedCells] = []
-    for layer, cells in zip(LAYERS, layers, strict=True):
-        oldest = layer.oldest_cell(append_ms)
-        moved.append({distance + oldest: totals for distance, totals in cells.items()})
     return tuple(moved)
 
 

@@ -68,25 +68,28 @@ def test_a_format_from_the_future_is_unreadable() -> None:
         unpack(msgspec.msgpack.encode(fields), CATALOGUE)
 
 
-def test_a_long_state_is_deflated_and_reads_the_same() -> None:
+ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+def test_a_long_state_is_compressed_and_reads_the_same() -> None:
     log = Log()
     for number in range(100):
         log.send(make_event(NOW_MS - number * 60_000, item_id=f"an-item-with-a-long-name-{number}"))
     packed = pack(log.state, CATALOGUE)
-    assert packed.startswith(b"z")
+    assert packed.startswith(ZSTD)
     assert unpack(packed, CATALOGUE) == log.state
 
 
-def test_the_ids_of_a_busy_user_are_not_deflated_in_vain() -> None:
+def test_the_ids_of_a_busy_user_are_not_compressed_in_vain() -> None:
     log = Log()
     for _ in range(1_000):
         log.send(make_event())
     packed = pack(log.state, CATALOGUE)
-    assert not packed.startswith(b"z")
+    assert not packed.startswith(ZSTD)
     assert unpack(packed, CATALOGUE) == log.state
 
 
-@pytest.mark.parametrize("blob", [b"z", b"znot deflated", b"z" + b"x" * 100])
+@pytest.mark.parametrize("blob", [b"z", b"znot deflated", b"z" + b"x" * 100, ZSTD, ZSTD + b"x" * 100])
 def test_a_damaged_long_state_is_unreadable(blob: bytes) -> None:
     with pytest.raises(UnreadableState, match="not a packed user state"):
         unpack(blob, CATALOGUE)
@@ -142,5 +145,5 @@ def test_cells_of_another_width_are_unreadable() -> None:
     log.send(make_event())
     for cells in log.state.cells:
         cells.numbers.pop()
-    with pytest.raises(UnreadableState, match="totals"):
+    with pytest.raises(UnreadableState, match="are not cells of"):
         unpack(pack(log.state, CATALOGUE), CATALOGUE)
