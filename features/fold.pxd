@@ -1,3 +1,46 @@
+cimport cython
+
 from features.cells cimport Cells
 from features.duplicates cimport DuplicateWindow
 from features.state cimport UserState
+
+
+cdef class Folder:
+    cdef object _catalogue
+    cdef dict _plans
+    cdef object _other_plan
+
+    @cython.locals(
+        epoch=cython.longlong,
+        offset=cython.longlong,
+        version=cython.longlong,
+        time_ms=cython.longlong,
+        latest_ms=cython.longlong,
+        size_bound=cython.longlong,
+        place=cython.Py_ssize_t,
+        parts=list,
+        measured=bytes,
+    )
+    cpdef fold(self, UserState state, event, position, long long append_ms)
+
+
+@cython.locals(
+    layers=tuple,
+    cells=Cells,
+    numbers=list,
+    first=list,
+    number=cython.Py_ssize_t,
+    hop_ms=cython.longlong,
+    longest_ms=cython.longlong,
+    index=cython.longlong,
+    newest_index=cython.longlong,
+    width=cython.Py_ssize_t,
+    place=cython.Py_ssize_t,
+    slot=cython.Py_ssize_t,
+    begin=cython.Py_ssize_t,
+)
+cdef _add_to_cells(UserState state, plan, event, long long time_ms, long long append_ms)
+
+
+@cython.locals(slot=cython.Py_ssize_t)
+cdef _add_sums(UserState state, list numbers, Py_ssize_t totals, tuple sums, event)

@@ -1,4 +1,3 @@
-# cython: annotation_typing=True
 """Fold one record of the log into a user's state. Pure: the same prefix of the log gives the same state, always."""
 
 from __future__ import annotations

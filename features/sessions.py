@@ -194,22 +194,18 @@ def _join(part: SessionsPart, time_ms: int, gap_ms: int, oldest_ms: int) -> None
     """Make one run of the event and every run within a gap of it, and drop the runs that ended before `oldest_ms`."""
     numbers = part.earlier
     if part.events:
-        numbers += part.latest()
+        numbers += (part.start_ms, part.end_ms, part.events, part.doubt)
     after = len(numbers)
     while after and numbers[after - _WIDTH] > time_ms + gap_ms:
         after -= _WIDTH
-    before, joined = after, Run(time_ms, time_ms, 1, 0)
+    before = after
+    start_ms, end_ms, events, doubt = time_ms, time_ms, 1, 0
     reached_ms = max(time_ms - gap_ms, oldest_ms)  # what ended before is gone, whether or not it was dropped yet
     while before and numbers[before - _WIDTH + 1] >= reached_ms:
         before -= _WIDTH
-        run = Run(*numbers[before : before + _WIDTH])
-        joined = Run(
-            min(run.start_ms, joined.start_ms),
-            max(run.end_ms, joined.end_ms),
-            run.events + joined.events,
-            run.doubt | joined.doubt,
-        )
-    numbers[before:after] = joined
+        start_ms, end_ms = min(start_ms, numbers[before]), max(end_ms, numbers[before + 1])
+        events, doubt = events + numbers[before + 2], doubt | numbers[before + 3]
+    numbers[before:after] = (start_ms, end_ms, events, doubt)
     while numbers and numbers[1] < oldest_ms:
         del numbers[:_WIDTH]
     part.take_latest()
