@@ -1,3 +1,4 @@
+# cython: annotation_typing=True
 """Counts and sums in cells, and what is read from them: windows, ratios, days active.
 
 zero: a cell that is not there. add: cell += amount. undo: cell -= amount, in the same cells. merge: cell by cell.
@@ -200,7 +201,7 @@ def _ratio(above: tuple[int, int], below: tuple[int, int], weight: float, prior_
 
 def _days(slot: int, window_ms: int) -> Read:
     def read(reading: Reading) -> Answer:
-        days = sum(1 for total in reading.column(slot, window_ms, DAYS) if total > 0)
+        days = len([total for total in reading.column(slot, window_ms, DAYS) if total > 0])
         return past_answer(reading, window_ms, days, DAYS) if reading.past else Answer(days)
 
     return read

@@ -1,3 +1,6 @@
+from features.reading cimport Reading
+
+
 cdef class DecayedPart:
     cdef public dict scores
     cdef public long long reference_ms

@@ -1,3 +1,6 @@
+from features.reading cimport Reading
+
+
 cdef class DistinctPart:
     cdef public dict times
     cdef public bint thinned

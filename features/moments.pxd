@@ -1,3 +1,6 @@
+from features.reading cimport Reading
+
+
 cdef class MomentsPart:
     cdef public long long events
     cdef public long long first_ms

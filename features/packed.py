@@ -1,4 +1,3 @@
-# cython: annotation_typing=True
 """Cells as they are packed, and how a state that another catalogue packed is fitted to the one that reads it."""
 
 from __future__ import annotations

@@ -8,15 +8,13 @@ from features.state import UserState
 _NEVER_MS = 1 << 62
 
 
-class Reading:
+class Reading:  # with slots where it is compiled, see reading.pxd
     """Derives as of `now_ms`.
 
     Without `past` a window counts everything from its old end on, also events that a client's fast clock dated a
     little ahead. With `past` the answer is that of an earlier moment: what happened after it is left out, to the
     precision of a cell.
     """
-
-    __slots__ = ("_vectors", "looks_back", "now_ms", "past", "state")
 
     def __init__(self, state: UserState, now_ms: int, *, past: bool = False) -> None:
         self.state = state
@@ -52,8 +50,11 @@ class Reading:
         known = self._vectors.get(window_ms)
         if known is None:
             cells, begin, end = self._span(window_ms, layer_of(window_ms))
-            width = cells.width
-            known = [sum(cells.numbers[first:end:width]) for first in range(begin + 1, begin + width)]
+            width, numbers = cells.width, cells.numbers
+            if end - begin == width:
+                known = numbers[begin + 1 : end]
+            else:
+                known = [sum(numbers[first:end:width]) for first in range(begin + 1, begin + width)]
             self._vectors[window_ms] = known
         return known
 

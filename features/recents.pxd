@@ -1,3 +1,6 @@
+from features.reading cimport Reading
+
+
 cdef class RecentsPart:
     cdef public list values
     cdef public list times_ms

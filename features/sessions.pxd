@@ -1,3 +1,6 @@
+from features.reading cimport Reading
+
+
 cdef class SessionsPart:
     cdef public long long start_ms
     cdef public long long end_ms

@@ -78,6 +78,10 @@ class SessionsPart:
         self.start_ms, self.end_ms, self.events, self.doubt = latest or _NO_RUN
 
 
+AnyRun = Run | SessionsPart
+"""A run, or what has the fields of the latest one."""
+
+
 class SessionsWire(msgspec.Struct, array_like=True, gc=False):
     """Per run: ms from its end to the base, its length in ms, events x 2 + doubt."""
 
@@ -264,11 +268,11 @@ class SessionCount:
         return Bound("int", _read_count(index, window_ms), formula, (self.measure,), window_ms, hop_ms=HOURS.hop_ms)
 
 
-def _length_seconds(run: Run) -> int:
+def _length_seconds(run: AnyRun) -> int:
     return (run.end_ms - run.start_ms) // 1000
 
 
-def _events(run: Run) -> int:
+def _events(run: AnyRun) -> int:
     return run.events
 
 
@@ -281,9 +285,9 @@ def _part(reading: Reading, index: int) -> SessionsPart:
     return part
 
 
-def _read_current(index: int, gap_ms: int, fact: Callable[[Run], int]) -> Read:
+def _read_current(index: int, gap_ms: int, fact: Callable[[AnyRun], int]) -> Read:
     def read(reading: Reading) -> Answer:
-        run = _part(reading, index).latest()
+        run: AnyRun = _part(reading, index)
         if reading.looks_back:
             runs = [run for run in _part(reading, index).runs() if run.start_ms <= reading.now_ms]
             run = runs[-1] if runs else _NO_RUN

@@ -1,0 +1,1 @@
+from features.reading cimport Reading

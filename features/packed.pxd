@@ -1,0 +1,7 @@
+cimport cython
+
+from features.cells cimport Cells
+
+
+@cython.locals(place=cython.Py_ssize_t)
+cdef _shift(list numbers, Py_ssize_t width, long long by)
