@@ -1,13 +1,13 @@
-"""A lane: what handles a partition. It takes everything that is pending and folds it as one batch; while one batch is
-being written the next one gathers, and while one is being finished (published) the next one is folded. A lane that is
-far behind the log folds full batches only."""
+"""A lane: what handles a partition. It takes what is pending, up to a bound, and folds it as one batch; while one batch
+is being written the next one gathers, and while one is being finished (published) the next one is folded. A lane that
+is far behind the log waits a moment for a batch to fill."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -29,7 +29,7 @@ _PATIENCE_SECONDS: Final = 1.0
 class Delivery:
     """Records of one partition as the consumer fetched them, and how to acknowledge them all.
 
-    `behind`: how many records are known to follow them in the log.
+    `behind`: by how many offsets they lie behind the end of the log, as far as that is known.
     """
 
     records: Sequence[Record]
@@ -51,11 +51,21 @@ class Budget:
         self.size_bytes = 0
         self._room = asyncio.Event()
         self._room.set()
+        self._told: set[asyncio.Event] = set()
 
     @property
     def has_room(self) -> bool:
         """Whether less than both limits is used."""
         return self._room.is_set()
+
+    @contextmanager
+    def telling(self, event: asyncio.Event) -> Iterator[None]:
+        """Within it, set the event when there is no room any more."""
+        self._told.add(event)
+        try:
+            yield
+        finally:
+            self._told.discard(event)
 
     async def wait_for_room(self) -> None:
         """Returns as soon as there is room."""
@@ -76,11 +86,20 @@ class Budget:
             self._room.set()
         else:
             self._room.clear()
+            for event in self._told:
+                event.set()
 
 
 class _Folded(NamedTuple):
     deliveries: list[Delivery]
     finish: Finish
+
+
+class _Flush(NamedTuple):
+    """How many deliveries it takes, and how many records more it would take."""
+
+    deliveries: int
+    lacking: int
 
 
 class Lane:
@@ -161,28 +180,28 @@ class Lane:
 
     async def _wait_for_a_full_flush(self) -> None:
         """Wait for the rest of a flush that the log can fill: each flush packs and writes every user it touches."""
-        with suppress(TimeoutError):
+        with suppress(TimeoutError), self._budget.telling(self._arrived):
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 while not self._stopping and self._budget.has_room and self._can_be_filled():
                     self._arrived.clear()
                     await self._arrived.wait()
 
     def _can_be_filled(self) -> bool:
-        """Whether a flush lacks records, and the log holds as many."""
-        behind = self._pending[-1].behind
-        return behind > 0 and 0 < self._flush_records - sum(len(each.records) for each in self._pending) <= behind
+        """Whether the next flush lacks records, and the log holds as many."""
+        return 0 < self._next_flush().lacking <= self._pending[-1].behind
 
-    def _take(self) -> list[Delivery]:
+    def _next_flush(self) -> _Flush:
         """What is pending, up to the most records and bytes of one flush; at least one delivery."""
-        taken: list[Delivery] = []
         records = size_bytes = 0
-        while self._pending:
-            delivery = self._pending[0]
+        for place, delivery in enumerate(self._pending):
             records += len(delivery.records)
             size_bytes += delivery.size_bytes
-            if taken and (records > self._flush_records or size_bytes > _FLUSH_BYTES):
-                break
-            taken.append(self._pending.popleft())
+            if place and (records > self._flush_records or size_bytes > _FLUSH_BYTES):
+                return _Flush(place, 0)
+        return _Flush(len(self._pending), self._flush_records - records if size_bytes < _FLUSH_BYTES else 0)
+
+    def _take(self) -> list[Delivery]:
+        taken = [self._pending.popleft() for _ in range(self._next_flush().deliveries)]
         if self._pending:
             self._arrived.set()
         else:

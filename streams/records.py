@@ -27,7 +27,7 @@ MAX_AHEAD_MS: Final = 86_400_000
 
 
 class Record(Protocol):
-    """What we need of aiokafka's ConsumerRecord. `timestamp` is the broker's LogAppendTime in ms."""
+    """What we need of a record that a consumer reads. `timestamp` is the broker's LogAppendTime in ms."""
 
     @property
     def topic(self) -> str: ...

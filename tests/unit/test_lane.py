@@ -239,6 +239,36 @@ async def test_a_full_budget_is_not_waited_on(desk: Desk) -> None:
     await lane.stop(0)
 
 
+async def test_a_budget_that_others_fill_is_not_waited_on(desk: Desk) -> None:
+    budget = Budget(4, 1 << 20)
+    lane, other = (Lane(desk.fold, budget, flush_records=5) for _ in range(2))
+    lane.offer(desk.delivery(1, 2, behind=8))
+    await turns()
+    assert desk.begun.empty()
+    other.offer(desk.delivery(11, 12, behind=8))
+    await turns()
+    assert sorted([desk.begun.get_nowait(), desk.begun.get_nowait()]) == [[1, 2], [11, 12]]
+    for each in (lane, other):
+        await each.stop(0)
+
+
+async def test_a_flush_is_full_when_the_next_delivery_has_no_room_in_it(lane: Lane, desk: Desk) -> None:
+    desk.finish(10)
+    lane.offer(desk.delivery(1, 2, 3, behind=9))
+    lane.offer(desk.delivery(4, 5, 6, behind=1))
+    await turns()
+    assert [desk.begun.get_nowait(), desk.begun.get_nowait()] == [[1, 2, 3], [4, 5, 6]]
+
+
+async def test_a_flush_of_large_records_is_full_before_it_has_many(desk: Desk) -> None:
+    lane = Lane(desk.fold, Budget(100, 1 << 40), flush_records=5)
+    large = MemoryRecord("events", 0, 1, 0, None, b"x" * (16 << 20), ())
+    lane.offer(Delivery([large], lambda: None, behind=100))
+    await turns()
+    assert desk.begun.get_nowait() == [1]
+    await lane.stop(0)
+
+
 async def test_a_lane_that_waits_for_a_full_flush_stops_at_once(lane: Lane, desk: Desk, budget: Budget) -> None:
     lane.offer(desk.delivery(1, 2, behind=8))
     await turns()
