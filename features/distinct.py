@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
@@ -175,11 +176,11 @@ class Distinct(PartMeasure[DistinctPart]):
         """See PartMeasure."""
         now = base.append_ms // HOURS.hop_ms
         places = sorted(part.times)
-        hours, counts = _runs([place >> _HASH_BITS for place in places])
+        in_hour = Counter([place >> _HASH_BITS for place in places])
         times = [part.times[place] for place in places]
         return DistinctWire(
-            [now - hour for hour in hours],
-            counts,
+            [now - hour for hour in in_hour],
+            [*in_hour.values()],
             array("I", [place & 0xFFFFFFFF for place in places]).tobytes(),
             bytes([place >> 32 & 0xFF for place in places]),
             times if any(count != 1 for count in times) else [],
@@ -256,21 +257,6 @@ def _read(index: int, window_ms: int) -> Read:
         return Answer(distinct)
 
     return read
-
-
-def _runs(numbers: list[int]) -> tuple[list[int], list[int]]:
-    """The different ones of sorted `numbers`, and how often each is there."""
-    different: list[int] = []
-    counts: list[int] = []
-    last = -1
-    for number in numbers:
-        if number == last:
-            counts[-1] += 1
-        else:
-            last = number
-            different.append(number)
-            counts.append(1)
-    return different, counts
 
 
 def _forget_sketch(part: DistinctPart) -> None:

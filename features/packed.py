@@ -28,18 +28,18 @@ def pack_cells(layers: Sequence[Cells], append_ms: int) -> tuple[PackedCells, ..
 
 
 def unpack_cells(layers: Sequence[PackedCells], append_ms: int, measures: int) -> tuple[Cells, ...]:
-    """What `pack_cells` was given, for so many cell measures. Raises ValueError."""
+    """What `pack_cells` was given, for so many cell measures; takes the lists for its own. Raises ValueError."""
     unpacked: list[Cells] = []
     for layer, packed in zip(LAYERS, layers, strict=True):
         oldest = layer.oldest_cell(append_ms)
         if isinstance(packed, dict):
-            unpacked.append(cells_of({distance + oldest: totals for distance, totals in packed.items()}, measures))
-            continue
-        cells = Cells(measures)
-        if len(packed) % cells.width:
-            raise ValueError(f"{len(packed)} numbers are not cells of {cells.width} each")
-        _shift(packed, cells.width, oldest)
-        cells.numbers = packed
+            cells = cells_of({distance + oldest: totals for distance, totals in packed.items()}, measures)
+        else:
+            cells = Cells(measures)
+            if len(packed) % cells.width:
+                raise ValueError(f"{len(packed)} numbers are not cells of {cells.width} each")
+            _shift(packed, cells.width, oldest)
+            cells.numbers = packed
         unpacked.append(cells)
     return tuple(unpacked)
 

@@ -11,7 +11,7 @@ import functools
 import zlib
 from array import array
 from collections.abc import Sequence
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar
 
 import cramjam
 import msgspec
@@ -51,7 +51,7 @@ Parts = TypeVar("Parts")
 class _Packed(msgspec.Struct, Generic[Parts], array_like=True, gc=False):
     format: int
     fingerprints: bytes  # uint32 each: of the cell measures, then of the parts
-    cell_measures: int
+    cell_measures: Annotated[int, msgspec.Meta(ge=0)]
     counts_from_ms: tuple[int, ...]  # empty: every measure counts since ever
     position: Position | None
     version: int
@@ -206,6 +206,9 @@ def _decode(
     layout = _layout(catalogue)
     if head.fingerprints == layout.fingerprints:
         packed = layout.decoder.decode(blob)
+        if packed.cell_measures != len(catalogue.cell_measures):
+            counted = len(catalogue.cell_measures)
+            raise UnreadableState(f"a state with {packed.cell_measures} measures in cells, where it must be {counted}")
         return packed, catalogue.fingerprints, packed.parts
     foreign = _decoder_of_any.decode(blob)
     stored = tuple(array("I", foreign.fingerprints))

@@ -140,6 +140,17 @@ def test_a_state_without_ids_reads_as_the_whole(events: list[Event]) -> None:
         pack(read, CATALOGUE)
 
 
+@pytest.mark.parametrize(("field", "value"), [(2, -1), (2, 0), (2, 3), (2, 15), (4, [1, 3, 5, 7]), (4, [1, 3])])
+def test_a_header_that_does_not_fit_is_unreadable(field: int, value: object) -> None:
+    log = Log()
+    log.send(make_event())
+    packed = msgspec.msgpack.decode(pack(log.state, CATALOGUE))
+    assert unpack(msgspec.msgpack.encode(packed), CATALOGUE) == log.state
+    packed[field] = value
+    with pytest.raises(UnreadableState):
+        unpack(msgspec.msgpack.encode(packed), CATALOGUE)
+
+
 def test_cells_of_another_width_are_unreadable() -> None:
     log = Log()
     log.send(make_event())
