@@ -16,7 +16,7 @@ UNKNOWN_USER = "nothing is known of this user"
 NOT_COUNTED_YET = "what it is read from has been counted only since after that moment"
 
 
-class DerivedFeature(msgspec.Struct, frozen=True):
+class DerivedFeature(msgspec.Struct, frozen=True, gc=False):
     """A value and where it comes from. Times in ms.
 
     `value` is None where nothing ever happened, and where `reason` says that it cannot be known. `covered_from_ms` is
