@@ -25,6 +25,7 @@ from features.state import UserState
 from runtime.settings import load_settings
 from schemas.receipts import Position
 from storage import CassandraUserStore, StateRow, TimelineRow
+from streams import worker as stream_worker
 from streams.lane import Lane
 
 _SLOW_WRITE_SECONDS = 0.7  # longer than the interval between two commits
@@ -42,13 +43,12 @@ def slow_store(seconds: float = _SLOW_WRITE_SECONDS) -> None:
 
 
 def no_duplicate_guard() -> None:
-    fold = Folder.fold
+    class Forgetful(Folder):
+        def fold(self, state: UserState, *record: Any) -> Outcome:
+            state.duplicates = DuplicateWindow()
+            return super().fold(state, *record)
 
-    def forget_and_fold(self: Folder, state: UserState, *record: Any) -> Outcome:
-        state.duplicates = DuplicateWindow()
-        return fold(self, state, *record)
-
-    Folder.fold = forget_and_fold  # type: ignore[assignment,method-assign]
+    vars(stream_worker)["Folder"] = Forgetful
 
 
 def no_replay_guard() -> None:
