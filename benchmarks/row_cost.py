@@ -22,6 +22,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from cassandra.query import BatchStatement, BatchType
+from msgspec.structs import astuple
 
 from cli import serving
 from cli.migrate import migrate
@@ -74,18 +75,7 @@ class Driver:
         ]
         bound_events = [
             (
-                self.write_event.bind(
-                    (
-                        row.user_id,
-                        row.event_time_ms // DAY_MS,
-                        SHARD,
-                        row.event_time_ms,
-                        row.event_id,
-                        row.type,
-                        row.payload,
-                        row.version,
-                    )
-                ),
+                self.write_event.bind((row.user_id, row.event_time_ms // DAY_MS, SHARD, *astuple(row)[1:])),
                 len(row.payload),
             )
             for row in events
