@@ -8,7 +8,6 @@ file in the event loop of the worker. Faust's thread hands rebalances over and w
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -37,11 +36,10 @@ class Fetch(NamedTuple):
     min_bytes: int
 
 
-# Measured: with 1 byte each event is a fetch of its own, at about 1.3 ms of CPU.
-BUSY: Final = Fetch(5, 65_536)
-# While nothing comes, 200 fetches a second would keep a tenth of a core awake here and another one in the broker.
-QUIET: Final = Fetch(50, 1)
-_QUIET_AFTER_SECONDS: Final = 1.0
+# Answered at once when something comes. Empty ones keep cores awake, here and in the broker.
+PROMPT: Final = Fetch(50, 1)
+# The one after a fetch that brought something: where much comes, each event would be a fetch of its own.
+GATHERING: Final = Fetch(3, 65_536)
 
 # A broker may not know a new topic yet when the worker joins the group; nothing is assigned then until the next look,
 # and aiokafka by itself looks every five minutes.
@@ -126,7 +124,6 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._last_arrival = 0.0
         self.log_ends: dict[TP, int] = {}
         """Of what was fetched last: the offset of the next record that will be appended."""
 
@@ -142,8 +139,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
             metadata_max_age_ms=_METADATA_MS,
-            fetch_max_wait_ms=QUIET.max_wait_ms,
-            fetch_min_bytes=QUIET.min_bytes,
+            fetch_max_wait_ms=PROMPT.max_wait_ms,
+            fetch_min_bytes=PROMPT.min_bytes,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
@@ -151,17 +148,14 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         )
 
     async def _fetch_records(self, consumer: aiokafka.AIOKafkaConsumer, *args: Any, **kwargs: Any) -> Any:
-        """What was fetched; the next fetch asks for much at a time if something came a short while ago."""
+        """What was fetched. If it is something, the next fetch gathers, and those after it are prompt again."""
         records = await super()._fetch_records(consumer, *args, **kwargs)
-        now = time.monotonic()
         if records:
-            self._last_arrival = now
             held = consumer.assignment()
             self.log_ends = {ensure_TP(tp): (consumer.highwater(tp) or 0) if tp in held else 0 for tp in records}
-        if consumer._fetcher is not None:  # aiokafka reads these as it makes a request
-            fetch = BUSY if now - self._last_arrival < _QUIET_AFTER_SECONDS else QUIET
-            consumer._fetcher._fetch_max_wait_ms = fetch.max_wait_ms
-            consumer._fetcher._fetch_min_bytes = fetch.min_bytes
+            # The next one is sent when the loop comes to it, with what is set now, and is under way at half its time.
+            _set_fetch(consumer, GATHERING)
+            asyncio.get_running_loop().call_later(GATHERING.max_wait_ms / 2000, _set_fetch, consumer, PROMPT)
         return records
 
     async def on_thread_stop(self) -> None:
@@ -171,6 +165,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Nothing: Faust takes a long wait for the store for a bug and logs it for each partition each second."""
+
+
+def _set_fetch(consumer: aiokafka.AIOKafkaConsumer, fetch: Fetch) -> None:
+    if consumer._fetcher is not None:  # aiokafka reads these as it makes a request
+        consumer._fetcher._fetch_max_wait_ms = fetch.max_wait_ms
+        consumer._fetcher._fetch_min_bytes = fetch.min_bytes
 
 
 class BatchConsumer(driver.Consumer):

@@ -7,15 +7,17 @@ import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.protocol.fetch import FetchRequest
 
 from runtime.settings import KafkaSettings, WorkerSettings
 from streams.faust_app import WorkerApp, new_faust_app
 from streams.lane import Delivery
-from streams.transport import BUSY, CHUNK_RECORDS, QUIET, Fetch, PartitionHooks
+from streams.transport import CHUNK_RECORDS, GATHERING, PROMPT, Fetch, PartitionHooks
 
 PARTITIONS = 12
 WORKER = WorkerSettings(session_timeout_ms=6000)  # type: ignore[call-arg]  # every field has a default
@@ -161,22 +163,27 @@ async def test_a_topic_that_the_broker_does_not_know_yet_is_read_once_it_does(
     await admin.delete_topics([log.topic])
 
 
-async def test_fetches_are_few_while_nothing_comes_and_large_while_something_does(log: Log) -> None:
+async def test_one_fetch_gathers_after_something_came_and_all_others_are_prompt(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetches: list[Fetch] = []
+
+    class NotedRequest(FetchRequest):
+        def __init__(self, max_wait_time: int, min_bytes: int, *rest: Any, **options: Any) -> None:
+            super().__init__(max_wait_time, min_bytes, *rest, **options)
+            if any(topic == log.topic for topic, _ in self.topics):
+                fetches.append(Fetch(max_wait_time, min_bytes))
+
+    monkeypatch.setattr("aiokafka.consumer.fetcher.FetchRequest", NotedRequest)
     member = Member(log)
     await member.start()
-    await until(lambda: bool(member.held))
-
-    def fetch() -> Fetch:
-        assert member.app is not None
-        fetcher = member.app.consumer._thread._consumer._fetcher  # type: ignore[attr-defined]  # Faust names none of it
-        return Fetch(fetcher._fetch_max_wait_ms, fetcher._fetch_min_bytes)
-
-    await until(lambda: fetch() == QUIET)
+    await until(lambda: bool(fetches))
     await log.fill(1)
-    await until(lambda: fetch() == BUSY)
-    await until(lambda: fetch() == QUIET)
+    await until(lambda: GATHERING in fetches and fetches[-1] == PROMPT)
     await member.stop()
     assert member.count() == 1
+    assert fetches.count(GATHERING) == 1
+    assert set(fetches) == {PROMPT, GATHERING}
 
 
 async def test_what_is_acknowledged_just_before_stopping_is_committed(log: Log) -> None:
