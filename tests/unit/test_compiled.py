@@ -75,6 +75,8 @@ SENT_AT = {name: TIMES for name in ("sentAt", "at", "now")}
 @example(TRACK, [fit(properties=2**64)], {})
 @example(TRACK, [fit(occurredAt=MOMENTS[4], properties={"a": [2**64]})], {})
 @example(TRACK, [fit(type="undo", undoes=IDS[1])], {})
+@example(TRACK, [fit(position=2**31)], {})
+@example(TRACK, [fit(position=-(2**31) - 1)], {})
 @example(TRACK, [fit(occurredAt=MOMENTS[4])], {})
 @example(TRACK_JSON, [fit(occurredAt=MOMENTS[4])], {})
 @example(TRACK_JSON, [fit(occurredAt=MOMENTS[4]), fit(eventId=IDS[1], occurredAt=MOMENTS[13])], {})
