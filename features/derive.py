@@ -16,27 +16,59 @@ UNKNOWN_USER = "nothing is known of this user"
 NOT_COUNTED_YET = "what it is read from has been counted only since after that moment"
 
 
-class DerivedFeature(msgspec.Struct, frozen=True, gc=False):
-    """A value and where it comes from. Times in ms.
+class ReadAt(msgspec.Struct, frozen=True, gc=False):
+    """What all features of one read share. Times in ms."""
 
-    `value` is None where nothing ever happened, and where `reason` says that it cannot be known. `covered_from_ms` is
-    where the window starts, to cell precision, and never before the moment since which the measure counts; None for
-    features without a window. `counts_from_ms` is that moment; None if the measure counts since the user's beginning.
-    """
-
-    name: str
-    kind: FeatureKind
-    value: FeatureValue
-    version: int
-    window: str | None
-    covered_from_ms: int | None
-    counts_from_ms: int | None
     as_of_ms: int
     last_event_ms: int | None
     late_events: int
     duplicate_events: int
-    approximate: bool = False
-    reason: str | None = None
+
+
+class DerivedFeature(msgspec.Struct, frozen=True, gc=False):
+    """A value and where it comes from.
+
+    Its value is None where nothing ever happened, and where `reason` says that it cannot be known. `counts_from_ms` is
+    the moment since which the measure counts; None if it counts since the user's beginning.
+    """
+
+    feature: Feature
+    answer: Answer
+    read_at: ReadAt
+    counts_from_ms: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the feature."""
+        return self.feature.name
+
+    @property
+    def kind(self) -> FeatureKind:
+        """Of the value."""
+        return self.feature.kind
+
+    @property
+    def value(self) -> FeatureValue:
+        """The value."""
+        return self.answer.value
+
+    @property
+    def approximate(self) -> bool:
+        """Whether the value is an estimate."""
+        return self.answer.approximate
+
+    @property
+    def reason(self) -> str | None:
+        """Why the value is missing, or an estimate."""
+        return self.answer.reason
+
+    @property
+    def covered_from_ms(self) -> int | None:
+        """Where the window starts, to cell precision, and never before `counts_from_ms`; None without a window."""
+        feature = self.feature
+        if feature.window_ms is None:
+            return None
+        return max(covered_from(feature.window_ms, self.read_at.as_of_ms, feature.hop_ms), self.counts_from_ms or 0)
 
 
 def derive(
@@ -62,12 +94,14 @@ def derive_each(
     With `past`, as of an earlier moment of this state: windows end there, to the precision of their cells, and what the
     state can no longer tell is None with the reason. No state: every value is None, with the reason.
     """
+    read_at = _read_at(state, now_ms)
     if state is None:
-        return [_derived(feature, UserState(), now_ms, Answer(None, reason=UNKNOWN_USER)) for feature in features]
+        unknown = Answer(None, reason=UNKNOWN_USER)
+        return [DerivedFeature(feature, unknown, read_at) for feature in features]
     reading = Reading(state, now_ms, past=past)
     if not any(state.counts_from_ms):
-        return [_derived(feature, state, now_ms, feature.read(reading)) for feature in features]
-    return [_derived_since(feature, reading) for feature in features]
+        return [DerivedFeature(feature, feature.read(reading), read_at) for feature in features]
+    return [_derived_since(feature, reading, read_at) for feature in features]
 
 
 def derive_values(catalogue: Catalogue, state: UserState, now_ms: int) -> dict[str, FeatureValue]:
@@ -76,33 +110,17 @@ def derive_values(catalogue: Catalogue, state: UserState, now_ms: int) -> dict[s
     return {feature.name: feature.read(reading).value for feature in catalogue.features}
 
 
-def _derived_since(feature: Feature, reading: Reading) -> DerivedFeature:
+def _derived_since(feature: Feature, reading: Reading, read_at: ReadAt) -> DerivedFeature:
     counts_from_ms = max(reading.state.counts_from_ms[place] for place in feature.places)
     if reading.past and reading.now_ms < counts_from_ms:
         answer = Answer(None, reason=NOT_COUNTED_YET)
     else:
         answer = feature.read(reading)
-    return _derived(feature, reading.state, reading.now_ms, answer, counts_from_ms)
+    return DerivedFeature(feature, answer, read_at, counts_from_ms or None)
 
 
-def _derived(
-    feature: Feature, state: UserState, now_ms: int, answer: Answer, counts_from_ms: int = 0
-) -> DerivedFeature:
-    covered_from_ms = None
-    if feature.window_ms is not None:
-        covered_from_ms = max(covered_from(feature.window_ms, now_ms, feature.hop_ms), counts_from_ms)
-    return DerivedFeature(
-        feature.name,
-        feature.kind,
-        answer.value,
-        feature.version,
-        feature.window,
-        covered_from_ms,
-        counts_from_ms or None,
-        now_ms,
-        None if state.last_event_ms == NEVER else state.last_event_ms,
-        state.late_events,
-        state.duplicate_events,
-        answer.approximate,
-        answer.reason,
-    )
+def _read_at(state: UserState | None, now_ms: int) -> ReadAt:
+    if state is None:
+        return ReadAt(now_ms, None, 0, 0)
+    last_event_ms = None if state.last_event_ms == NEVER else state.last_event_ms
+    return ReadAt(now_ms, last_event_ms, state.late_events, state.duplicate_events)

@@ -58,17 +58,22 @@ class Users:
 
     def _features(self, node: FieldNode, arguments: Mapping[str, Read]) -> Bind:
         by_name = {feature.name: feature for feature in self._catalogue.features}
-        selected = dict(plain_fields(node.selection_set))
-        names = dict.fromkeys(field.name.value for field in selected.values() if field.name.value in by_name)
-        features = [by_name[name] for name in names]
-        parts = tuple((key, _feature(field, by_name)) for key, field in selected.items())
+        features: list[Feature] = []
+        parts: list[tuple[str, int, Get]] = []
+        for key, field in plain_fields(node.selection_set):
+            feature = by_name.get(field.name.value)
+            if feature is None:  # of the fields of the type, only this one is no feature
+                parts.append((key, 0, lambda _: "UserFeatures"))
+            else:
+                parts.append((key, len(features), template(field.selection_set, _TYPED[feature.kind])))
+                features.append(feature)
 
         def bind(variables: Any) -> Show:
             derived_of = _derived_at(features, arguments["at"](variables))
 
             def show(row: UserRow) -> object:
-                derived = dict(zip(names, derived_of(row), strict=True))
-                return {key: part(derived) for key, part in parts}
+                derived = derived_of(row) or _NO_FEATURE
+                return {key: render(derived[place]) for key, place, render in parts}
 
             return show
 
@@ -87,15 +92,6 @@ class Users:
             return lambda row: [render(derived) for derived in derived_of(row)]
 
         return bind
-
-
-def _feature(node: FieldNode, by_name: Mapping[str, Feature]) -> Get:
-    """Reads one field of UserFeatures from the derived features by their names."""
-    name = node.name.value
-    if name == "__typename":
-        return lambda _: "UserFeatures"
-    render = template(node.selection_set, _TYPED[by_name[name].kind])
-    return lambda derived: render(derived[name])
 
 
 def _derived_at(features: Sequence[Feature], at: datetime | None) -> Callable[[UserRow], list[DerivedFeature]]:
@@ -136,36 +132,39 @@ def _float(value: Any) -> float | None:
     return float(value)
 
 
+_NO_FEATURE: Final = (None,)
+"""What is shown of a selection without features, for a place to look at."""
 _PLAIN: Final[Mapping[str, Show]] = {
     "__typename": lambda _: "User",
     "id": attrgetter("user_id"),
     "fresh": attrgetter("fresh"),
 }
 _PROVENANCE: Final[Mapping[str, Get]] = {
-    "version": _int(attrgetter("version")),
-    "window": attrgetter("window"),
+    "version": _int(attrgetter("feature.version")),
+    "window": attrgetter("feature.window"),
     "coveredFrom": _moment(attrgetter("covered_from_ms")),
-    "asOf": _moment(attrgetter("as_of_ms")),
-    "lastEventAt": _moment(attrgetter("last_event_ms")),
-    "lateEvents": _int(attrgetter("late_events")),
-    "duplicateEvents": _int(attrgetter("duplicate_events")),
-    "approximate": attrgetter("approximate"),
+    "asOf": _moment(attrgetter("read_at.as_of_ms")),
+    "lastEventAt": _moment(attrgetter("read_at.last_event_ms")),
+    "lateEvents": _int(attrgetter("read_at.late_events")),
+    "duplicateEvents": _int(attrgetter("read_at.duplicate_events")),
+    "approximate": attrgetter("answer.approximate"),
     "countsFrom": _moment(attrgetter("counts_from_ms")),
-    "reason": attrgetter("reason"),
+    "reason": attrgetter("answer.reason"),
 }
 _SCORED_KEY: Final = Shape(
     "ScoredKey", {"key": lambda entry: entry["key"], "score": lambda entry: _float(entry["score"])}
 )
+_VALUE: Final = attrgetter("answer.value")
 _VALUES: Final[Mapping[FeatureKind, Get | Nested]] = {
-    "int": _int(attrgetter("value")),
-    "float": lambda derived: _float(derived.value),
-    "string": attrgetter("value"),
-    "string_list": attrgetter("value"),
-    "scored_list": Nested(attrgetter("value"), _SCORED_KEY),
-    "timestamp": _moment(attrgetter("value")),
+    "int": _int(_VALUE),
+    "float": lambda derived: _float(derived.answer.value),
+    "string": _VALUE,
+    "string_list": _VALUE,
+    "scored_list": Nested(_VALUE, _SCORED_KEY),
+    "timestamp": _moment(_VALUE),
 }
 _TYPED: Final = {kind: Shape(FEATURE_TYPES[kind].__name__, {**_PROVENANCE, "value": _VALUES[kind]}) for kind in _VALUES}
-_LISTED: Final = Shape("FeatureValue", {**_PROVENANCE, "name": attrgetter("name"), "value": json_value})
+_LISTED: Final = Shape("FeatureValue", {**_PROVENANCE, "name": attrgetter("feature.name"), "value": json_value})
 
 
 class ReadUser:

@@ -31,6 +31,9 @@ class Shape(NamedTuple):
 def template(selection: SelectionSetNode | None, shape: Shape) -> Get:
     """The function that makes the selected object. Raises NotCompiled."""
     parts = tuple((key, _part(node, shape)) for key, node in plain_fields(selection))
+    if len(parts) == 1:  # most often the value alone, of each of many features
+        [(only_key, get_only)] = parts
+        return lambda source: {only_key: get_only(source)}
     return lambda source: {key: get(source) for key, get in parts}
 
 
