@@ -78,6 +78,8 @@ class _Layout(NamedTuple):
     """How the states of one catalogue are packed."""
 
     fingerprints: bytes
+    beginning: bytes
+    """Of every state that this version packs by the catalogue, before what differs between states."""
     decoder: msgspec.msgpack.Decoder[_Packed[tuple[Wire, ...]]]
 
 
@@ -118,12 +120,16 @@ def unpack(blob: bytes, catalogue: Catalogue, *, with_ids: bool = True) -> UserS
             blob = bytes(cramjam.zstd.decompress(blob))
         elif blob.startswith(_DEFLATED):
             blob = zlib.decompress(blob[1:])
-        head = _head_decoder.decode(blob)
-        if head.format == 1:
-            return upgrade(blob, catalogue)
-        if head.format not in _READABLE:
-            raise UnreadableState(f"state format {head.format}; this version reads 1 to {FORMAT}")
-        packed, stored, wires = _decode(blob, head, catalogue)
+        layout = _layout(catalogue)
+        own = blob.startswith(layout.beginning)
+        if not own:
+            head = _head_decoder.decode(blob)
+            if head.format == 1:
+                return upgrade(blob, catalogue)
+            if head.format not in _READABLE:
+                raise UnreadableState(f"state format {head.format}; this version reads 1 to {FORMAT}")
+            own = head.fingerprints == layout.fingerprints
+        packed, stored, wires = _decode_own(blob, catalogue) if own else _decode_foreign(blob, catalogue)
         epoch, partition, offset = packed.position or (NOWHERE, 0, 0)
         base = Base(packed.append_ms, offset)
         since = packed.counts_from_ms or repeated(0, len(stored))
@@ -192,32 +198,37 @@ def _encode(state: UserState, catalogue: Catalogue) -> bytes:
 
 @functools.cache
 def _layout(catalogue: Catalogue) -> _Layout:
+    fingerprints = array("I", catalogue.fingerprints).tobytes()
+    header = b"\xdc" + len(_Packed.__struct_fields__).to_bytes(2, "big")  # of an array of 16 fields or more
     types = tuple(map(_wire_type, catalogue.part_measures))
     return _Layout(
-        array("I", catalogue.fingerprints).tobytes(),
+        fingerprints,
+        header + _encoder.encode((FORMAT, fingerprints))[1:],
         msgspec.msgpack.Decoder(_Packed[tuple[types]]),  # type: ignore[valid-type]
     )
 
 
-def _decode(
-    blob: bytes, head: _Head, catalogue: Catalogue
-) -> tuple[_Packed[Any], tuple[int, ...], Sequence[Wire | None]]:
-    """The packed state, the fingerprints of its measures, and the parts of `catalogue`: None for one it has not."""
-    layout = _layout(catalogue)
-    if head.fingerprints == layout.fingerprints:
-        packed = layout.decoder.decode(blob)
-        if packed.cell_measures != len(catalogue.cell_measures):
-            counted = len(catalogue.cell_measures)
-            raise UnreadableState(f"a state with {packed.cell_measures} measures in cells, where it must be {counted}")
-        return packed, catalogue.fingerprints, packed.parts
-    foreign = _decoder_of_any.decode(blob)
-    stored = tuple(array("I", foreign.fingerprints))
-    raws = dict(zip(stored[foreign.cell_measures :], foreign.parts, strict=True))
+_Decoded = tuple[_Packed[Any], tuple[int, ...], Sequence[Wire | None]]
+"""A packed state, the fingerprints of its measures, and the parts of the catalogue: None for one it has not."""
+
+
+def _decode_own(blob: bytes, catalogue: Catalogue) -> _Decoded:
+    packed = _layout(catalogue).decoder.decode(blob)
+    if packed.cell_measures != len(catalogue.cell_measures):
+        counted = len(catalogue.cell_measures)
+        raise UnreadableState(f"a state with {packed.cell_measures} measures in cells, where it must be {counted}")
+    return packed, catalogue.fingerprints, packed.parts
+
+
+def _decode_foreign(blob: bytes, catalogue: Catalogue) -> _Decoded:
+    packed = _decoder_of_any.decode(blob)
+    stored = tuple(array("I", packed.fingerprints))
+    raws = dict(zip(stored[packed.cell_measures :], packed.parts, strict=True))
     wanted = zip(catalogue.part_measures, catalogue.fingerprints[len(catalogue.cell_measures) :], strict=True)
     parts = [
         _part_decoder(_wire_type(measure)).decode(raws[each]) if each in raws else None for measure, each in wanted
     ]
-    return foreign, stored, parts
+    return packed, stored, parts
 
 
 def _wire_type(measure: PartMeasure[Any]) -> type[Wire]:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 
+from features import packing
 from features.derive import derive
 from features.packing import UnreadableState, pack, unpack
 from schemas.events import Event
@@ -46,6 +47,14 @@ def test_folding_goes_on_after_unpacking_as_if_nothing_had_happened(events: list
     pack(straight.state, CATALOGUE)
     pack(paused.state, CATALOGUE)
     assert paused.state == straight.state
+
+
+def test_an_own_state_is_known_by_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log()
+    log.send(make_event())
+    packed = pack(log.state, CATALOGUE)
+    monkeypatch.setattr(packing, "_head_decoder", None)  # which reads over the whole state
+    assert unpack(packed, CATALOGUE) == log.state
 
 
 def test_cells_that_no_later_read_can_need_are_dropped() -> None:
