@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from dataclasses import dataclass
-from itertools import islice
 from operator import attrgetter
 from typing import ClassVar, Final
 
@@ -28,6 +26,7 @@ from features.definitions import (
     TextField,
     Wire,
 )
+from features.packed_places import columns_of, times_of
 from features.reading import Reading
 from features.sliding_hll import Registers
 from schemas.events import Event
@@ -176,14 +175,14 @@ class Distinct(PartMeasure[DistinctPart]):
         """See PartMeasure."""
         now = base.append_ms // HOURS.hop_ms
         places = sorted(part.times)
-        in_hour = Counter([place >> _HASH_BITS for place in places])
-        times = [part.times[place] for place in places]
+        hours, counts, low, high = columns_of(places)
+        once_each = sum(part.times.values()) == len(places)
         return DistinctWire(
-            [now - hour for hour in in_hour],
-            [*in_hour.values()],
-            array("I", [place & 0xFFFFFFFF for place in places]).tobytes(),
-            bytes([place >> 32 & 0xFF for place in places]),
-            times if any(count != 1 for count in times) else [],
+            [now - hour for hour in hours],
+            counts,
+            low,
+            high,
+            [] if once_each else [part.times[place] for place in places],
             part.thinned,
             part.doubt,
             part.sketch,
@@ -194,14 +193,11 @@ class Distinct(PartMeasure[DistinctPart]):
         """See PartMeasure."""
         assert isinstance(wire, DistinctWire)
         now = base.append_ms // HOURS.hop_ms
-        if not sum(wire.counts) == len(wire.high):
+        low = array("I", wire.low).tolist()
+        seen = wire.times or [1] * len(low)
+        if not len(low) == len(wire.high) == len(seen) == sum(wire.counts):
             raise ValueError("the hours of distinct values do not count all of them")
-        values = zip(wire.high, array("I", wire.low), wire.times or [1] * len(wire.high), strict=True)
-        times: dict[int, int] = {}
-        for back, count in zip(wire.hours, wire.counts, strict=True):
-            place = (now - back) << _HASH_BITS
-            for high, low, seen in islice(values, count):
-                times[place | high << 32 | low] = seen
+        times = times_of([now - back for back in wire.hours], wire.counts, low, wire.high, seen)
         return DistinctPart(times, wire.thinned, wire.doubt, wire.sketch, wire.newest)
 
     def shrink(self, part: DistinctPart) -> bool:

@@ -99,9 +99,10 @@ class _Recents(PartMeasure[RecentsPart]):
 
     def to_wire(self, part: RecentsPart, base: Base) -> RecentsWire:
         """See PartMeasure."""
+        base_ms, base_offset = base
         return RecentsWire(
-            [base.append_ms - time_ms for time_ms in part.times_ms],
-            [base.offset - offset for offset in part.offsets],
+            [base_ms - time_ms for time_ms in part.times_ms],
+            [base_offset - offset for offset in part.offsets],
             part.values,
             part.displaced_ms,
             part.doubt_ms,
@@ -112,8 +113,9 @@ class _Recents(PartMeasure[RecentsPart]):
         assert isinstance(wire, RecentsWire)
         if not len(wire.values) == len(wire.ages_ms) == len(wire.offsets_back):
             raise ValueError("a sequence has columns of different lengths")
-        times_ms = [base.append_ms - age_ms for age_ms in wire.ages_ms]
-        offsets = [base.offset - back for back in wire.offsets_back]
+        base_ms, base_offset = base
+        times_ms = [base_ms - age_ms for age_ms in wire.ages_ms]
+        offsets = [base_offset - back for back in wire.offsets_back]
         return RecentsPart(wire.values, times_ms, offsets, wire.displaced_ms, wire.doubt_ms)
 
     def share(self, part: RecentsPart) -> None:

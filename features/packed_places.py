@@ -1,0 +1,43 @@
+"""The places of a distinct count as columns: hours, how many values each has, and of every value 32 and 8 bits.
+
+A place is an hour of event time and, in its lower HASH_BITS, the hash of a value.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+from features.sliding_hll import HASH_BITS
+
+
+def columns_of(places: list[int]) -> tuple[list[int], list[int], bytes, bytes]:
+    """The hours of sorted `places`, the number of values in each hour, and the lower and upper bits of these values."""
+    hours: list[int] = []
+    counts: list[int] = []
+    low, high, bits = array("I"), bytearray(), HASH_BITS
+    latest, count = -1, 0
+    for place in places:
+        hour = place >> bits
+        if hour != latest:
+            if count:
+                counts.append(count)
+            hours.append(hour)
+            latest, count = hour, 0
+        count += 1
+        low.append(place & 0xFFFFFFFF)
+        high.append(place >> 32 & 0xFF)
+    if count:
+        counts.append(count)
+    return hours, counts, low.tobytes(), bytes(high)
+
+
+def times_of(hours: list[int], counts: list[int], low: list[int], high: bytes, seen: list[int]) -> dict[int, int]:
+    """How often each place was seen, by what `columns_of` made of the places."""
+    times: dict[int, int] = {}
+    number, bits = 0, HASH_BITS
+    for hour, count in zip(hours, counts, strict=True):
+        for _ in range(count):
+            upper, lower = high[number], low[number]
+            times[hour << bits | upper << 32 | lower] = seen[number]
+            number += 1
+    return times
