@@ -168,7 +168,7 @@ async def test_one_fetch_gathers_after_something_came_and_all_others_are_prompt(
 ) -> None:
     fetches: list[Fetch] = []
 
-    class NotedRequest(FetchRequest):
+    class NotedRequest(FetchRequest):  # type: ignore[misc]  # aiokafka's has no type
         def __init__(self, max_wait_time: int, min_bytes: int, *rest: Any, **options: Any) -> None:
             super().__init__(max_wait_time, min_bytes, *rest, **options)
             if any(topic == log.topic for topic, _ in self.topics):
