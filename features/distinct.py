@@ -6,7 +6,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 import xxhash
@@ -26,7 +26,7 @@ from features.definitions import (
     TextField,
     Wire,
 )
-from features.packed_places import columns_of, times_of
+from features.packed_places import LATEST_HOUR, columns_of, times_of
 from features.reading import Reading
 from features.sliding_hll import Registers
 from schemas.events import Event
@@ -57,7 +57,7 @@ class DistinctWire(msgspec.Struct, array_like=True, gc=False):
     """Hours counted back from the base with the number of their values; of all values in turn the 40 bits and times."""
 
     hours: list[int]
-    counts: list[int]
+    counts: list[Annotated[int, msgspec.Meta(ge=0)]]
     low: bytes  # uint32 each
     high: bytes  # one each
     times: list[int]  # empty: once each
@@ -176,13 +176,13 @@ class Distinct(PartMeasure[DistinctPart]):
         now = base.append_ms // HOURS.hop_ms
         places = sorted(part.times)
         hours, counts, low, high = columns_of(places)
-        once_each = sum(part.times.values()) == len(places)
+        times = [part.times[place] for place in places]
         return DistinctWire(
             [now - hour for hour in hours],
             counts,
             low,
             high,
-            [] if once_each else [part.times[place] for place in places],
+            [] if times.count(1) == len(times) else times,
             part.thinned,
             part.doubt,
             part.sketch,
@@ -197,7 +197,10 @@ class Distinct(PartMeasure[DistinctPart]):
         seen = wire.times or [1] * len(low)
         if not len(low) == len(wire.high) == len(seen) == sum(wire.counts):
             raise ValueError("the hours of distinct values do not count all of them")
-        times = times_of([now - back for back in wire.hours], wire.counts, low, wire.high, seen)
+        hours = [now - back for back in wire.hours]
+        if hours and not 0 <= min(hours) <= max(hours) <= LATEST_HOUR:
+            raise ValueError("hours of distinct values lie outside of all times")
+        times = times_of(hours, wire.counts, low, wire.high, seen)
         return DistinctPart(times, wire.thinned, wire.doubt, wire.sketch, wire.newest)
 
     def shrink(self, part: DistinctPart) -> bool:

@@ -14,7 +14,7 @@ cpdef columns_of(list places)
 @cython.locals(
     hour=cython.longlong,
     bits=cython.longlong,
-    number=cython.Py_ssize_t,
+    index=cython.Py_ssize_t,
     upper=cython.longlong,
     lower=cython.longlong,
 )

@@ -1,13 +1,17 @@
-"""The places of a distinct count as columns: hours, how many values each has, and of every value 32 and 8 bits.
+"""The places of a distinct count as columns: hours, how many values each has, the lower 32 and upper 8 bits of each.
 
-A place is an hour of event time and, in its lower HASH_BITS, the hash of a value.
+A place is an hour of event time and, in its lower HASH_BITS (40), the hash of a value.
 """
 
 from __future__ import annotations
 
 from array import array
+from typing import Final
 
 from features.sliding_hll import HASH_BITS
+
+LATEST_HOUR: Final = (1 << 63 - HASH_BITS) - 1
+"""In the year 2926: so that a place has room in a C integer where this module is compiled."""
 
 
 def columns_of(places: list[int]) -> tuple[list[int], list[int], bytes, bytes]:
@@ -15,10 +19,10 @@ def columns_of(places: list[int]) -> tuple[list[int], list[int], bytes, bytes]:
     hours: list[int] = []
     counts: list[int] = []
     low, high, bits = array("I"), bytearray(), HASH_BITS
-    latest, count = -1, 0
+    latest = count = 0
     for place in places:
         hour = place >> bits
-        if hour != latest:
+        if hour != latest or not count:
             if count:
                 counts.append(count)
             hours.append(hour)
@@ -32,12 +36,12 @@ def columns_of(places: list[int]) -> tuple[list[int], list[int], bytes, bytes]:
 
 
 def times_of(hours: list[int], counts: list[int], low: list[int], high: bytes, seen: list[int]) -> dict[int, int]:
-    """How often each place was seen, by what `columns_of` made of the places."""
+    """How often each place was seen, by what `columns_of` made of the places, which must fit together."""
     times: dict[int, int] = {}
-    number, bits = 0, HASH_BITS
+    index, bits = 0, HASH_BITS
     for hour, count in zip(hours, counts, strict=True):
         for _ in range(count):
-            upper, lower = high[number], low[number]
-            times[hour << bits | upper << 32 | lower] = seen[number]
-            number += 1
+            upper, lower = high[index], low[index]
+            times[hour << bits | upper << 32 | lower] = seen[index]
+            index += 1
     return times

@@ -160,6 +160,28 @@ def test_a_header_that_does_not_fit_is_unreadable(field: int, value: object) -> 
         unpack(msgspec.msgpack.encode(packed), CATALOGUE)
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *[(0, hours) for hours in ([0], [0, -(2**23)], [0, 2**40], [0, 2**63])],
+        *[(1, counts) for counts in ([2], [4, -1], [2, 2])],
+        *[(2, b"1234"), (3, b"1"), (4, [1, 1])],
+    ],
+)
+def test_places_of_distinct_values_that_do_not_fit_are_unreadable(column: int, value: object) -> None:
+    log = Log()
+    for hour, item in ((0, "a"), (0, "b"), (1, "a")):
+        log.send(make_event(NOW_MS - hour * HOUR_MS, item_id=item))
+    packed = msgspec.msgpack.decode(pack(log.state, CATALOGUE))
+    place = [measure.name for measure in CATALOGUE.part_measures].index("items_viewed")
+    places = packed[14][place]
+    assert places[:2] == [[1, 0], [1, 2]]
+    assert unpack(msgspec.msgpack.encode(packed), CATALOGUE) == log.state
+    places[column] = value
+    with pytest.raises(UnreadableState):
+        unpack(msgspec.msgpack.encode(packed), CATALOGUE)
+
+
 def test_cells_of_another_width_are_unreadable() -> None:
     log = Log()
     log.send(make_event())
