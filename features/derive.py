@@ -16,7 +16,7 @@ UNKNOWN_USER = "nothing is known of this user"
 NOT_COUNTED_YET = "what it is read from has been counted only since after that moment"
 
 
-class ReadAt(msgspec.Struct, frozen=True, gc=False):
+class ReadFacts(msgspec.Struct, frozen=True, gc=False):
     """What all features of one read share. Times in ms."""
 
     as_of_ms: int
@@ -29,27 +29,27 @@ class DerivedFeature(msgspec.Struct, frozen=True, gc=False):
     """A value and where it comes from.
 
     Its value is None where nothing ever happened, and where `reason` says that it cannot be known. `counts_from_ms` is
-    the moment since which the measure counts; None if it counts since the user's beginning.
+    the moment in ms since which the measure counts; None if it counts since the user's beginning.
     """
 
     feature: Feature
     answer: Answer
-    read_at: ReadAt
+    facts: ReadFacts
     counts_from_ms: int | None = None
 
     @property
     def name(self) -> str:
-        """Of the feature."""
+        """Name of the feature."""
         return self.feature.name
 
     @property
     def kind(self) -> FeatureKind:
-        """Of the value."""
+        """Kind of the value."""
         return self.feature.kind
 
     @property
     def value(self) -> FeatureValue:
-        """The value."""
+        """See FeatureValue."""
         return self.answer.value
 
     @property
@@ -68,7 +68,7 @@ class DerivedFeature(msgspec.Struct, frozen=True, gc=False):
         feature = self.feature
         if feature.window_ms is None:
             return None
-        return max(covered_from(feature.window_ms, self.read_at.as_of_ms, feature.hop_ms), self.counts_from_ms or 0)
+        return max(covered_from(feature.window_ms, self.facts.as_of_ms, feature.hop_ms), self.counts_from_ms or 0)
 
 
 def derive(
@@ -94,14 +94,14 @@ def derive_each(
     With `past`, as of an earlier moment of this state: windows end there, to the precision of their cells, and what the
     state can no longer tell is None with the reason. No state: every value is None, with the reason.
     """
-    read_at = _read_at(state, now_ms)
+    facts = _facts_of(state, now_ms)
     if state is None:
         unknown = Answer(None, reason=UNKNOWN_USER)
-        return [DerivedFeature(feature, unknown, read_at) for feature in features]
+        return [DerivedFeature(feature, unknown, facts) for feature in features]
     reading = Reading(state, now_ms, past=past)
     if not any(state.counts_from_ms):
-        return [DerivedFeature(feature, feature.read(reading), read_at) for feature in features]
-    return [_derived_since(feature, reading, read_at) for feature in features]
+        return [DerivedFeature(feature, feature.read(reading), facts) for feature in features]
+    return [_derived_since(feature, reading, facts) for feature in features]
 
 
 def derive_values(catalogue: Catalogue, state: UserState, now_ms: int) -> dict[str, FeatureValue]:
@@ -110,17 +110,17 @@ def derive_values(catalogue: Catalogue, state: UserState, now_ms: int) -> dict[s
     return {feature.name: feature.read(reading).value for feature in catalogue.features}
 
 
-def _derived_since(feature: Feature, reading: Reading, read_at: ReadAt) -> DerivedFeature:
+def _derived_since(feature: Feature, reading: Reading, facts: ReadFacts) -> DerivedFeature:
     counts_from_ms = max(reading.state.counts_from_ms[place] for place in feature.places)
     if reading.past and reading.now_ms < counts_from_ms:
         answer = Answer(None, reason=NOT_COUNTED_YET)
     else:
         answer = feature.read(reading)
-    return DerivedFeature(feature, answer, read_at, counts_from_ms or None)
+    return DerivedFeature(feature, answer, facts, counts_from_ms or None)
 
 
-def _read_at(state: UserState | None, now_ms: int) -> ReadAt:
+def _facts_of(state: UserState | None, now_ms: int) -> ReadFacts:
     if state is None:
-        return ReadAt(now_ms, None, 0, 0)
+        return ReadFacts(now_ms, None, 0, 0)
     last_event_ms = None if state.last_event_ms == NEVER else state.last_event_ms
-    return ReadAt(now_ms, last_event_ms, state.late_events, state.duplicate_events)
+    return ReadFacts(now_ms, last_event_ms, state.late_events, state.duplicate_events)

@@ -122,14 +122,14 @@ def unpack(blob: bytes, catalogue: Catalogue, *, with_ids: bool = True) -> UserS
             blob = zlib.decompress(blob[1:])
         layout = _layout(catalogue)
         own = blob.startswith(layout.beginning)
-        if not own:
+        if not own:  # or of an earlier version
             head = _head_decoder.decode(blob)
             if head.format == 1:
                 return upgrade(blob, catalogue)
             if head.format not in _READABLE:
                 raise UnreadableState(f"state format {head.format}; this version reads 1 to {FORMAT}")
             own = head.fingerprints == layout.fingerprints
-        packed, stored, wires = _decode_own(blob, catalogue) if own else _decode_foreign(blob, catalogue)
+        packed, stored, wires = _decode_own(blob, layout, catalogue) if own else _decode_foreign(blob, catalogue)
         epoch, partition, offset = packed.position or (NOWHERE, 0, 0)
         base = Base(packed.append_ms, offset)
         since = packed.counts_from_ms or repeated(0, len(stored))
@@ -212,8 +212,8 @@ _Decoded = tuple[_Packed[Any], tuple[int, ...], Sequence[Wire | None]]
 """A packed state, the fingerprints of its measures, and the parts of the catalogue: None for one it has not."""
 
 
-def _decode_own(blob: bytes, catalogue: Catalogue) -> _Decoded:
-    packed = _layout(catalogue).decoder.decode(blob)
+def _decode_own(blob: bytes, layout: _Layout, catalogue: Catalogue) -> _Decoded:
+    packed = layout.decoder.decode(blob)
     if packed.cell_measures != len(catalogue.cell_measures):
         counted = len(catalogue.cell_measures)
         raise UnreadableState(f"a state with {packed.cell_measures} measures in cells, where it must be {counted}")

@@ -180,15 +180,15 @@ def _typed_value(name: str) -> Callable[[UserFeatures], Provenance]:
 
 
 def _with_provenance(kind: type[T], derived: DerivedFeature, **fields: object) -> T:
-    feature, read_at = derived.feature, derived.read_at
+    feature, facts = derived.feature, derived.facts
     return kind(
         version=feature.version,
         window=feature.window,
         covered_from=moment_or_none(derived.covered_from_ms),
-        as_of=moment(read_at.as_of_ms),
-        last_event_at=moment_or_none(read_at.last_event_ms),
-        late_events=read_at.late_events,
-        duplicate_events=read_at.duplicate_events,
+        as_of=moment(facts.as_of_ms),
+        last_event_at=moment_or_none(facts.last_event_ms),
+        late_events=facts.late_events,
+        duplicate_events=facts.duplicate_events,
         approximate=derived.approximate,
         counts_from=moment_or_none(derived.counts_from_ms),
         reason=derived.reason,

@@ -58,22 +58,23 @@ class Users:
 
     def _features(self, node: FieldNode, arguments: Mapping[str, Read]) -> Bind:
         by_name = {feature.name: feature for feature in self._catalogue.features}
-        features: list[Feature] = []
-        parts: list[tuple[str, int, Get]] = []
+        places: dict[str, int] = {}
+        parts: list[tuple[str, int | None, Get]] = []
         for key, field in plain_fields(node.selection_set):
-            feature = by_name.get(field.name.value)
-            if feature is None:  # of the fields of the type, only this one is no feature
-                parts.append((key, 0, lambda _: "UserFeatures"))
+            name = field.name.value
+            if name == "__typename":
+                parts.append((key, None, lambda _: "UserFeatures"))
             else:
-                parts.append((key, len(features), template(field.selection_set, _TYPED[feature.kind])))
-                features.append(feature)
+                render = template(field.selection_set, _TYPED[by_name[name].kind])
+                parts.append((key, places.setdefault(name, len(places)), render))
+        features = [by_name[name] for name in places]
 
         def bind(variables: Any) -> Show:
             derived_of = _derived_at(features, arguments["at"](variables))
 
             def show(row: UserRow) -> object:
-                derived = derived_of(row) or _NO_FEATURE
-                return {key: render(derived[place]) for key, place, render in parts}
+                derived = derived_of(row)
+                return {key: render(None if place is None else derived[place]) for key, place, render in parts}
 
             return show
 
@@ -132,8 +133,6 @@ def _float(value: Any) -> float | None:
     return float(value)
 
 
-_NO_FEATURE: Final = (None,)
-"""What is shown of a selection without features, for a place to look at."""
 _PLAIN: Final[Mapping[str, Show]] = {
     "__typename": lambda _: "User",
     "id": attrgetter("user_id"),
@@ -143,10 +142,10 @@ _PROVENANCE: Final[Mapping[str, Get]] = {
     "version": _int(attrgetter("feature.version")),
     "window": attrgetter("feature.window"),
     "coveredFrom": _moment(attrgetter("covered_from_ms")),
-    "asOf": _moment(attrgetter("read_at.as_of_ms")),
-    "lastEventAt": _moment(attrgetter("read_at.last_event_ms")),
-    "lateEvents": _int(attrgetter("read_at.late_events")),
-    "duplicateEvents": _int(attrgetter("read_at.duplicate_events")),
+    "asOf": _moment(attrgetter("facts.as_of_ms")),
+    "lastEventAt": _moment(attrgetter("facts.last_event_ms")),
+    "lateEvents": _int(attrgetter("facts.late_events")),
+    "duplicateEvents": _int(attrgetter("facts.duplicate_events")),
     "approximate": attrgetter("answer.approximate"),
     "countsFrom": _moment(attrgetter("counts_from_ms")),
     "reason": attrgetter("answer.reason"),

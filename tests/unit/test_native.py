@@ -46,7 +46,7 @@ for state in states.values():
     digest.update(pack(state, CATALOGUE))
     for now_ms in (log[-1].append_ms, log[3_000].append_ms):
         for derived in derive(CATALOGUE, state, now_ms, past=True):
-            served = (derived.name, derived.answer, derived.read_at, derived.covered_from_ms, derived.counts_from_ms)
+            served = (derived.name, derived.answer, derived.facts, derived.covered_from_ms, derived.counts_from_ms)
             digest.update(repr(served).encode())
 print(len(native.loaded()), digest.hexdigest())
 """
