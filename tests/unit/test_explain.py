@@ -52,7 +52,7 @@ def test_a_ratio_shows_both_measures_and_its_prior() -> None:
 
 
 @pytest.mark.parametrize("name", [feature.name for feature in CATALOGUE.features])
-def test_every_feature_can_be_explained_and_shown_as_json(name: str) -> None:
+def test_what_explains_a_feature_can_be_shown_as_json(name: str) -> None:
     told = explain(CATALOGUE, shopper().state, name, NOW_MS)
     assert told.formula
     assert msgspec.json.encode((told.value, told.measures, told.cells, told.inputs))
