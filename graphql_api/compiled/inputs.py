@@ -38,13 +38,15 @@ Read = Callable[[Any], Any]
 Field = tuple[str, Any] | tuple[str, Any, Any]
 """Name on the wire, type, and the default if it may be left out."""
 
+Int = Annotated[int, Meta(ge=-INT32_MAX - 1, le=INT32_MAX)]
+DateTime = Annotated[datetime, Meta(tz=True)]
 SCALARS: Final[Mapping[str, Any]] = {
     "ID": str,
     "String": str,
-    "Int": Annotated[int, Meta(ge=-INT32_MAX - 1, le=INT32_MAX)],
+    "Int": Int,
     "Float": float,
     "Boolean": bool,
-    "DateTime": Annotated[datetime, Meta(tz=True)],
+    "DateTime": DateTime,
 }
 _CONSTANTS = (str, int, float, bool, datetime, type(None))  # what may be shared by all requests
 

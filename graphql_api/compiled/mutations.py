@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping
-from datetime import datetime
 from operator import attrgetter
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import orjson
 from graphql import FieldNode
-from msgspec import Meta
 
 from graphql_api.compiled.errors import Replay
-from graphql_api.compiled.inputs import Read, attribute
+from graphql_api.compiled.inputs import DateTime, Int, Read, attribute
 from graphql_api.compiled.replies import Nested, Shape, template
 from graphql_api.context import RequestContext
 from graphql_api.ingest import Judged, Outcome
-from schemas.events import INT32_MAX, ClientEvent, epoch_ms
+from schemas.events import ClientEvent, epoch_ms
 from schemas.fit_events import FitEvent
 from schemas.receipts import encode_receipt
 
@@ -24,8 +22,8 @@ from schemas.receipts import encode_receipt
 class CoercedEvent(ClientEvent, gc=False):
     """Any event that graphql-core takes for an EventInput."""
 
-    occurred_at: Annotated[datetime, Meta(tz=True)]
-    position: Annotated[int, Meta(ge=-INT32_MAX - 1, le=INT32_MAX)] | None = None
+    occurred_at: DateTime
+    position: Int | None = None
 
 
 # The types to decode a request's events with, best first, by the GraphQL type that they stand for. What is no FitEvent
