@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from graphql import FieldNode, GraphQLObjectType
@@ -15,7 +15,7 @@ from features.catalogue import Catalogue, Feature, FeatureKind
 from features.derive import DerivedFeature, derive_each
 from graphql_api.compiled.errors import NotCompiled, Replay
 from graphql_api.compiled.inputs import Read, Variables
-from graphql_api.compiled.replies import Get, Nested, Shape, template
+from graphql_api.compiled.replies import Get, Nested, One, Shape, template
 from graphql_api.compiled.selections import plain_fields
 from graphql_api.context import RequestContext
 from graphql_api.feature_types import FEATURE_TYPES, json_value, moment_asked_for
@@ -57,26 +57,14 @@ class Users:
         return self._features(node, arguments) if name == "features" else self._feature_values(node, arguments)
 
     def _features(self, node: FieldNode, arguments: Mapping[str, Read]) -> Bind:
-        by_name = {feature.name: feature for feature in self._catalogue.features}
-        places: dict[str, int] = {}
-        parts: list[tuple[str, int | None, Get]] = []
-        for key, field in plain_fields(node.selection_set):
-            name = field.name.value
-            if name == "__typename":
-                parts.append((key, None, lambda _: "UserFeatures"))
-            else:
-                render = template(field.selection_set, _TYPED[by_name[name].kind])
-                parts.append((key, places.setdefault(name, len(places)), render))
-        features = [by_name[name] for name in places]
+        selected = {field.name.value for _, field in plain_fields(node.selection_set)}
+        features = [feature for feature in self._catalogue.features if feature.name in selected]
+        typed = {each.name: One(itemgetter(place), _TYPED[each.kind]) for place, each in enumerate(features)}
+        render = template(node.selection_set, Shape("UserFeatures", typed))
 
         def bind(variables: Any) -> Show:
             derived_of = _derived_at(features, arguments["at"](variables))
-
-            def show(row: UserRow) -> object:
-                derived = derived_of(row)
-                return {key: render(None if place is None else derived[place]) for key, place, render in parts}
-
-            return show
+            return lambda row: render(derived_of(row))
 
         return bind
 

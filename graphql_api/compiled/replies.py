@@ -14,6 +14,13 @@ Get = Callable[[Any], object]
 """Reads a field's value, as JSON shows it, from what the object is made of."""
 
 
+class One(NamedTuple):
+    """A field that is an object, never null."""
+
+    get: Callable[[Any], Any]
+    shape: Shape
+
+
 class Nested(NamedTuple):
     """A field that is a list of objects, or null."""
 
@@ -25,7 +32,7 @@ class Shape(NamedTuple):
     """An output type: its name, and how to read its fields. None of them takes arguments."""
 
     name: str
-    fields: Mapping[str, Get | Nested]
+    fields: Mapping[str, Get | One | Nested]
 
 
 def template(selection: SelectionSetNode | None, shape: Shape) -> Get:
@@ -44,7 +51,14 @@ def _part(node: FieldNode, shape: Shape) -> Get:
     field = shape.fields.get(name)
     if field is None:
         raise NotCompiled(name)
+    if isinstance(field, One):
+        return _one(node, field)
     return _list(node, field) if isinstance(field, Nested) else field
+
+
+def _one(node: FieldNode, field: One) -> Get:
+    get, render = field.get, template(node.selection_set, field.shape)
+    return lambda source: render(get(source))
 
 
 def _list(node: FieldNode, field: Nested) -> Get:
