@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Annotated, ClassVar, Final
@@ -26,7 +25,7 @@ from features.definitions import (
     TextField,
     Wire,
 )
-from features.packed_places import LATEST_HOUR, columns_of, times_of
+from features.packed_places import columns_of, times_of
 from features.reading import Reading
 from features.sliding_hll import Registers
 from schemas.events import Event
@@ -193,14 +192,7 @@ class Distinct(PartMeasure[DistinctPart]):
         """See PartMeasure."""
         assert isinstance(wire, DistinctWire)
         now = base.append_ms // HOURS.hop_ms
-        low = array("I", wire.low).tolist()
-        seen = wire.times or [1] * len(low)
-        if not len(low) == len(wire.high) == len(seen) == sum(wire.counts):
-            raise ValueError("the hours of distinct values do not count all of them")
-        hours = [now - back for back in wire.hours]
-        if hours and not 0 <= min(hours) <= max(hours) <= LATEST_HOUR:
-            raise ValueError("hours of distinct values lie outside of all times")
-        times = times_of(hours, wire.counts, low, wire.high, seen)
+        times = times_of([now - back for back in wire.hours], wire.counts, wire.low, wire.high, wire.times)
         return DistinctPart(times, wire.thinned, wire.doubt, wire.sketch, wire.newest)
 
     def shrink(self, part: DistinctPart) -> bool:

@@ -17,5 +17,7 @@ cpdef columns_of(list places)
     index=cython.Py_ssize_t,
     upper=cython.longlong,
     lower=cython.longlong,
+    lows=list,
+    seen=list,
 )
-cpdef times_of(list hours, list counts, list low, bytes high, list seen)
+cpdef times_of(list hours, list counts, bytes low, bytes high, list times)

@@ -10,7 +10,7 @@ from typing import Final
 
 from features.sliding_hll import HASH_BITS
 
-LATEST_HOUR: Final = (1 << 63 - HASH_BITS) - 1
+_LATEST_HOUR: Final = (1 << 63 - HASH_BITS) - 1
 """In the year 2926: so that a place has room in a C integer where this module is compiled."""
 
 
@@ -35,13 +35,22 @@ def columns_of(places: list[int]) -> tuple[list[int], list[int], bytes, bytes]:
     return hours, counts, low.tobytes(), bytes(high)
 
 
-def times_of(hours: list[int], counts: list[int], low: list[int], high: bytes, seen: list[int]) -> dict[int, int]:
-    """How often each place was seen, by what `columns_of` made of the places, which must fit together."""
-    times: dict[int, int] = {}
+def times_of(hours: list[int], counts: list[int], low: bytes, high: bytes, times: list[int]) -> dict[int, int]:
+    """How often each place was seen, by what `columns_of` made of the places. No `times`: once each.
+
+    Raises ValueError for columns that do not fit together; counts must not be negative.
+    """
+    lows = array("I", low).tolist()
+    seen = times or [1] * len(lows)
+    if not len(lows) == len(high) == len(seen) == sum(counts):
+        raise ValueError("the hours of distinct values do not count all of them")
+    if hours and not 0 <= min(hours) <= max(hours) <= _LATEST_HOUR:
+        raise ValueError("hours of distinct values lie outside of all times")
+    times_by_place: dict[int, int] = {}
     index, bits = 0, HASH_BITS
     for hour, count in zip(hours, counts, strict=True):
         for _ in range(count):
-            upper, lower = high[index], low[index]
-            times[hour << bits | upper << 32 | lower] = seen[index]
+            upper, lower = high[index], lows[index]
+            times_by_place[hour << bits | upper << 32 | lower] = seen[index]
             index += 1
-    return times
+    return times_by_place
