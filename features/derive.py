@@ -94,7 +94,7 @@ def derive_each(
     With `past`, as of an earlier moment of this state: windows end there, to the precision of their cells, and what the
     state can no longer tell is None with the reason. No state: every value is None, with the reason.
     """
-    facts = _facts_of(state, now_ms)
+    facts = _facts_of(UserState() if state is None else state, now_ms)
     if state is None:
         unknown = Answer(None, reason=UNKNOWN_USER)
         return [DerivedFeature(feature, unknown, facts) for feature in features]
@@ -119,8 +119,6 @@ def _derived_since(feature: Feature, reading: Reading, facts: ReadFacts) -> Deri
     return DerivedFeature(feature, answer, facts, counts_from_ms or None)
 
 
-def _facts_of(state: UserState | None, now_ms: int) -> ReadFacts:
-    if state is None:
-        return ReadFacts(now_ms, None, 0, 0)
+def _facts_of(state: UserState, now_ms: int) -> ReadFacts:
     last_event_ms = None if state.last_event_ms == NEVER else state.last_event_ms
     return ReadFacts(now_ms, last_event_ms, state.late_events, state.duplicate_events)

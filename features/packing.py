@@ -122,7 +122,7 @@ def unpack(blob: bytes, catalogue: Catalogue, *, with_ids: bool = True) -> UserS
             blob = zlib.decompress(blob[1:])
         layout = _layout(catalogue)
         own = blob.startswith(layout.beginning)
-        if not own:  # or of an earlier version
+        if not own:  # of another catalogue, or of an earlier version
             head = _head_decoder.decode(blob)
             if head.format == 1:
                 return upgrade(blob, catalogue)

@@ -55,7 +55,7 @@ def test_a_ratio_shows_both_measures_and_its_prior() -> None:
 def test_what_explains_a_feature_can_be_shown_as_json(name: str) -> None:
     told = explain(CATALOGUE, shopper().state, name, NOW_MS)
     assert told.formula
-    assert msgspec.json.encode((told.value, told.measures, told.cells, told.inputs))
+    assert msgspec.json.encode((told.feature.answer, told.feature.facts, told.measures, told.cells, told.inputs))
 
 
 def test_a_measure_outside_of_cells_shows_what_it_keeps() -> None:
