@@ -4,7 +4,8 @@ The first argument says what is done to it:
 
     slow-store             nothing is removed, but every write takes a while: the control of the controls
     no-duplicate-guard     every event id is taken for new
-    no-replay-guard        records that a row holds already are folded again
+    no-commits             nothing is removed, but nothing is committed while it runs: a killed one left it all to replay
+    no-replay-guard        the same, and records that a row holds already are folded again
     acknowledge-first      deliveries are acknowledged before they are handled
 """
 
@@ -25,6 +26,7 @@ from features.state import UserState
 from runtime.settings import load_settings
 from schemas.receipts import Position
 from storage import CassandraUserStore, StateRow, TimelineRow
+from streams import faust_app
 from streams import worker as stream_worker
 from streams.lane import Lane
 
@@ -51,7 +53,12 @@ def no_duplicate_guard() -> None:
     vars(stream_worker)["Folder"] = Forgetful
 
 
+def no_commits() -> None:
+    vars(faust_app)["_COMMIT_SECONDS"] = 3_600.0
+
+
 def no_replay_guard() -> None:
+    no_commits()
     Position.reached_by = lambda self, other: False  # type: ignore[method-assign]
 
 
@@ -71,6 +78,7 @@ def acknowledge_first() -> None:
 SABOTAGE = {
     "slow-store": slow_store,
     "no-duplicate-guard": no_duplicate_guard,
+    "no-commits": no_commits,
     "no-replay-guard": no_replay_guard,
     "acknowledge-first": acknowledge_first,
 }
