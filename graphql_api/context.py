@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import strawberry
 
 from graphql_api.ingest import Ingest
@@ -11,8 +10,7 @@ from graphql_api.reads import Reads
 from graphql_api.watch import Hub
 
 
-@dataclass(frozen=True, slots=True)
-class RequestContext:
+class RequestContext(msgspec.Struct, frozen=True):
     """One per request, or per socket."""
 
     ingest: Ingest

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
+import msgspec
 import structlog
 
 from graphql_api.errors import BadUserInput, Overloaded
@@ -26,16 +26,14 @@ _ACCEPTED, _REJECTED, _RETRY = (metrics.EVENTS.labels(verdict) for verdict in ("
 _UNKNOWN: Final = "Kafka's answer was lost, so the outcome is unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True):
     """The event at `index` of the request was refused."""
 
     index: int
     rejection: Rejection
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True):
     """The event at `index` of the request may or may not be in Kafka: send it again with the same id."""
 
     index: int
@@ -43,7 +41,7 @@ class Retry:
     reason: str
 
 
-class Judged(NamedTuple):
+class Judged(msgspec.Struct, frozen=True):
     """A request's events: those that are fit to be sent, with their indices in the request, and those that are not."""
 
     indices: list[int]
@@ -51,8 +49,7 @@ class Judged(NamedTuple):
     rejected: list[Rejected]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What became of a request's events; every index is in exactly one of the three groups."""
 
     accepted_count: int
@@ -107,10 +104,11 @@ class Ingest:
         return outcome
 
     async def _send_all(self, judged: Judged) -> Outcome:
-        indices, accepted, rejected = judged
+        indices, accepted, rejected = judged.indices, judged.accepted, judged.rejected
         event_ids = [event.event_id for event in accepted]
         records: list[delivery.KeyedRecord] = [(event.user_id.encode(), event.value) for event in accepted]
-        is_of_one_user = all(event.user_id == accepted[0].user_id for event in accepted)
+        user_ids = [event.user_id for event in accepted]
+        is_of_one_user = user_ids.count(user_ids[0]) == len(user_ids)
         accepted.clear()
         count, retry = 0, []
         last: delivery.Place | None = None
@@ -185,7 +183,7 @@ def _sorted_out(verdicts: Iterable[AcceptedEvent | Rejection]) -> Judged:
 
 
 def _verdicts(events: Sequence[object], received_at_ms: int, sent_at_ms: int | None) -> list[AcceptedEvent | Rejection]:
-    if all(isinstance(event, FitEvent) for event in events):
+    if {*map(type, events)} == {FitEvent}:
         return judge_fit(cast("Sequence[FitEvent]", events), received_at_ms=received_at_ms, sent_at_ms=sent_at_ms)
     return [_verdict(event, received_at_ms, sent_at_ms) for event in events]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import ClassVar, Final, NamedTuple, Protocol
+from typing import ClassVar, Final, Protocol
 
 import msgspec
 
@@ -69,7 +69,7 @@ class Acknowledgement(Protocol):
     def offset(self) -> int: ...
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a record lies."""
 
     topic: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+import msgspec
 from cassandra import ConsistencyLevel
 from cassandra.cluster import Session
 from cassandra.protocol import BatchMessage
@@ -32,7 +33,7 @@ _head = struct.Struct(">BH").pack
 _count = struct.Struct(">H").pack
 
 
-class PackedRow(NamedTuple):
+class PackedRow(msgspec.Struct, frozen=True, gc=False):
     """One prepared INSERT with its values, as an entry of a batch; `routing_key` as the partitioner hashes it."""
 
     routing_key: bytes

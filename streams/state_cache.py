@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 from weakref import WeakSet
+
+import msgspec
 
 from features.state import UserState
 
@@ -42,7 +43,7 @@ class CacheRoom:
         return cache
 
 
-class _Held(NamedTuple):
+class _Held(msgspec.Struct, frozen=True):
     state: UserState
     packed_bytes: int
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 import strawberry
@@ -44,7 +44,7 @@ def _envelope(body: bytes) -> _Envelope:
     return _decode(body)
 
 
-class Operation(NamedTuple):
+class Operation(msgspec.Struct, frozen=True):
     """A request, the plan of its document, and the id if it named the document by that."""
 
     plan: Plan
