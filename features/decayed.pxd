@@ -1,3 +1,6 @@
+cimport cython
+
+from features.adding cimport Adder
 from features.reading cimport Reading
 
 
@@ -5,3 +8,15 @@ cdef class DecayedPart:
     cdef public dict scores
     cdef public long long reference_ms
     cdef public double dropped
+
+
+cdef class DecayedAdder(Adder):
+    cdef object measure
+    cdef object by
+    cdef object number
+    cdef double weight
+    cdef long long half_life_ms
+    cdef Py_ssize_t most_keys
+
+    @cython.locals(weight=cython.double, age=cython.double, scores=dict)
+    cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)

@@ -8,21 +8,21 @@ import heapq
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import ClassVar, Final
 
 import msgspec
 
+from features.adding import Adder, Ms, Offset
 from features.cells import parse_window
 from features.checks import check_bound, check_field, check_types
 from features.definitions import (
-    Add,
     Answer,
     Base,
     Bound,
     CatalogueError,
     Measures,
     NumberField,
+    Part,
     PartMeasure,
     Read,
     Scored,
@@ -51,6 +51,42 @@ class DecayedPart:
     scores: dict[str, float]
     reference_ms: int = 0
     dropped: float = 0.0
+
+
+class DecayedAdder(Adder):
+    """See Decayed: for the events of one type, which have one weight."""
+
+    def __init__(self, measure: Decayed, weight: float) -> None:
+        self.measure = measure
+        self.by = measure.by
+        self.number = measure.value
+        self.weight = weight
+        self.half_life_ms = measure.half_life_ms
+        self.most_keys = 2 * measure.keys
+
+    def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+        """See Adder."""
+        decayed: DecayedPart = part
+        key: str | None = "" if self.by is None else getattr(event, self.by)
+        if key is None:
+            return
+        weight = self.weight
+        if self.number is not None:
+            weight *= getattr(event, self.number) or 0.0
+        age = (time_ms - decayed.reference_ms) / self.half_life_ms
+        if age > _STEP:
+            self.measure.advance(decayed, time_ms // self.half_life_ms * self.half_life_ms)
+            age = (time_ms - decayed.reference_ms) / self.half_life_ms
+        elif age < _LONG_AGO:
+            return
+        scores = decayed.scores
+        score = scores.get(key)
+        if score is not None:
+            scores[key] = score + weight * math.exp2(age)
+        elif weight:
+            scores[shared(key)] = weight * math.exp2(age)
+            if len(scores) > self.most_keys:
+                self.measure.keep(decayed, self.measure.keys)
 
 
 class DecayedWire(msgspec.Struct, array_like=True, gc=False):
@@ -115,36 +151,9 @@ class Decayed(PartMeasure[DecayedPart]):
         """See PartMeasure."""
         return DecayedPart({})
 
-    def adder(self) -> Add[DecayedPart]:
+    def adder(self, event_type: str) -> DecayedAdder:
         """See PartMeasure."""
-        key_of = (lambda event: "") if self.by is None else attrgetter(self.by)
-        number_of = None if self.value is None else attrgetter(self.value)
-        weights, half_life_ms, most, exp2 = dict(self.weights), float(self.half_life_ms), 2 * self.keys, math.exp2
-        hop_ms = self.half_life_ms
-
-        def add(part: DecayedPart, event: Event, offset: int, append_ms: int) -> None:
-            key: str | None = key_of(event)
-            if key is None:
-                return
-            weight = weights[event.type]
-            if number_of is not None:
-                weight *= number_of(event) or 0.0
-            age = (event.event_time - part.reference_ms) / half_life_ms
-            if age > _STEP:
-                self._advance(part, event.event_time // hop_ms * hop_ms)
-                age = (event.event_time - part.reference_ms) / half_life_ms
-            elif age < _LONG_AGO:
-                return
-            scores = part.scores
-            score = scores.get(key)
-            if score is not None:
-                scores[key] = score + weight * exp2(age)
-            elif weight:
-                scores[shared(key)] = weight * exp2(age)
-                if len(scores) > most:
-                    self._keep(part, self.keys)
-
-        return add
+        return DecayedAdder(self, self.weights[event_type])
 
     def undo(self, part: DecayedPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure. Of a key that was dropped for want of room nothing is left to take from."""
@@ -170,7 +179,7 @@ class Decayed(PartMeasure[DecayedPart]):
                 merged.scores[key] = merged.scores.get(key, 0.0) + math.ldexp(score, -halvings)
             merged.dropped += math.ldexp(part.dropped, -halvings)
         if len(merged.scores) > 2 * self.keys:
-            self._keep(merged, self.keys)
+            self.keep(merged, self.keys)
         return merged
 
     def to_wire(self, part: DecayedPart, base: Base) -> DecayedWire:
@@ -190,10 +199,10 @@ class Decayed(PartMeasure[DecayedPart]):
         """See PartMeasure: the lower half of the keys."""
         if len(part.scores) < 2:
             return False
-        self._keep(part, len(part.scores) // 2)
+        self.keep(part, len(part.scores) // 2)
         return True
 
-    def _advance(self, part: DecayedPart, reference_ms: int) -> None:
+    def advance(self, part: DecayedPart, reference_ms: int) -> None:
         """Move the reference; keys that no read could list any more go."""
         if part.scores or part.dropped:
             halvings = (reference_ms - part.reference_ms) // _half_life_ms(self.half_life)
@@ -203,7 +212,8 @@ class Decayed(PartMeasure[DecayedPart]):
             part.dropped *= factor
         part.reference_ms = reference_ms
 
-    def _keep(self, part: DecayedPart, count: int) -> None:
+    def keep(self, part: DecayedPart, count: int) -> None:
+        """Drop all but the `count` keys with the highest scores."""
         kept = dict(heapq.nlargest(count, part.scores.items(), key=lambda item: (item[1], item[0])))
         part.dropped += math.fsum(abs(score) for key, score in part.scores.items() if key not in kept)
         part.scores = {key: score for key, score in part.scores.items() if key in kept}

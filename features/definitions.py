@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, Protocol,
 
 import msgspec
 
+from features.adding import Adder
 from features.reading import Reading
 from schemas.events import Event
 
@@ -28,8 +29,6 @@ Part = Any
 Wire = msgspec.Struct
 """What a part is packed as."""
 P = TypeVar("P")
-Add = Callable[[P, Event, int, int], None]
-"""(part, event, offset, append_ms); `append_ms` is the latest moment of the log so far."""
 
 
 class CatalogueError(ValueError):
@@ -102,12 +101,12 @@ class PartMeasure(ABC, Generic[P]):
         """The part of a user without events."""
 
     @abstractmethod
-    def adder(self) -> Add[P]:
-        """`add` as a function that has looked everything up in advance: the fold calls nothing else as often."""
+    def adder(self, event_type: str) -> Adder:
+        """What adds events of that type, one of those that it counts, to parts."""
 
     def add(self, part: P, event: Event, offset: int, append_ms: int) -> None:
         """Count an event; `append_ms` is the latest moment of the log so far."""
-        self.adder()(part, event, offset, append_ms)
+        self.adder(event.type).add(part, event, event.event_time, offset, append_ms)
 
     @abstractmethod
     def undo(self, part: P, event: Event, offset: int, append_ms: int) -> None:

@@ -1,3 +1,6 @@
+cimport cython
+
+from features.adding cimport Adder
 from features.reading cimport Reading
 
 
@@ -7,3 +10,13 @@ cdef class DistinctPart:
     cdef public long long doubt
     cdef public object sketch
     cdef public long long newest
+
+
+cdef class DistinctAdder(Adder):
+    cdef object measure
+    cdef object field
+    cdef long long hop_ms
+    cdef long long kept_hours
+
+    @cython.locals(oldest=cython.longlong, times=dict)
+    cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)

@@ -4,22 +4,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Annotated, ClassVar, Final
 
 import msgspec
 import xxhash
 
 from features import sliding_hll
+from features.adding import Adder, Ms, Offset
 from features.cells import HOURS
 from features.checks import check_field, check_types, types_of, window_of
 from features.counting import past_answer
 from features.definitions import (
-    Add,
     Answer,
     Base,
     Bound,
     Measures,
+    Part,
     PartMeasure,
     Read,
     TextField,
@@ -50,6 +50,42 @@ class DistinctPart:
     """Latest hour in which an undo was inexact."""
     sketch: Registers | None = None
     newest: int = 0
+
+
+class DistinctAdder(Adder):
+    """See Distinct."""
+
+    def __init__(self, measure: Distinct) -> None:
+        self.measure = measure
+        self.field = measure.field
+        self.hop_ms = HOURS.hop_ms
+        self.kept_hours = HOURS.longest_window_ms // HOURS.hop_ms
+
+    def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+        """See Adder."""
+        seen: DistinctPart = part
+        value: str | None = getattr(event, self.field)
+        hour = time_ms // self.hop_ms
+        oldest = append_ms // self.hop_ms - self.kept_hours
+        if value is None or hour < oldest:
+            return
+        hashed = _hash_of(value.encode()) & _HASH_MASK
+        if seen.sketch is not None:
+            if seen.newest < oldest:
+                _forget_sketch(seen)
+            else:
+                sliding_hll.add(seen.sketch, hashed, hour)
+                if hour <= seen.newest:
+                    return
+        place = hour << _HASH_BITS | hashed
+        times = seen.times
+        known = times.get(place)
+        if known is not None:
+            times[place] = known + 1
+            return
+        times[place] = 1
+        if len(times) > MAX_PLACES:
+            self.measure.make_room(seen, append_ms)
 
 
 class DistinctWire(msgspec.Struct, array_like=True, gc=False):
@@ -97,38 +133,9 @@ class Distinct(PartMeasure[DistinctPart]):
         """See PartMeasure."""
         return DistinctPart({})
 
-    def adder(self) -> Add[DistinctPart]:
+    def adder(self, event_type: str) -> DistinctAdder:
         """See PartMeasure."""
-        value_of, hop_ms = attrgetter(self.field), HOURS.hop_ms
-        kept_hours = HOURS.longest_window_ms // hop_ms
-
-        def add(part: DistinctPart, event: Event, offset: int, append_ms: int) -> None:
-            value: str | None = value_of(event)
-            hour = event.event_time // hop_ms
-            oldest = append_ms // hop_ms - kept_hours
-            if value is None or hour < oldest:
-                return
-            hashed = _hash_of(value.encode()) & _HASH_MASK
-            if part.sketch is not None:
-                if part.newest < oldest:
-                    _forget_sketch(part)
-                else:
-                    sliding_hll.add(part.sketch, hashed, hour)
-                    if hour <= part.newest:
-                        return
-            place = hour << _HASH_BITS | hashed
-            times = part.times
-            known = times.get(place)
-            if known is not None:
-                times[place] = known + 1
-                return
-            times[place] = 1
-            if len(times) > MAX_PLACES:
-                self.prune(part, append_ms)
-                if len(times) > MAX_PLACES:
-                    self.shrink(part)
-
-        return add
+        return DistinctAdder(self)
 
     def undo(self, part: DistinctPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure. A sketch cannot take back; its answers are estimates anyway."""
@@ -159,6 +166,12 @@ class Distinct(PartMeasure[DistinctPart]):
         if len(merged.times) > MAX_PLACES:
             self.shrink(merged)
         return merged
+
+    def make_room(self, part: DistinctPart, append_ms: int) -> None:
+        """Let the part hold no more than MAX_PLACES."""
+        self.prune(part, append_ms)
+        if len(part.times) > MAX_PLACES:
+            self.shrink(part)
 
     def prune(self, part: DistinctPart, append_ms: int) -> None:
         """See PartMeasure."""

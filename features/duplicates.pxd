@@ -1,3 +1,12 @@
+cpdef id_key(str event_id)
+
+
+cpdef bytes measured_bytes(event)
+
+
+cpdef check_of(bytes measured)
+
+
 cdef class DuplicateWindow:
     cdef public dict ids
     cdef public list hours

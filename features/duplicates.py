@@ -31,6 +31,7 @@ _UNDO_CODE: Final = 125
 _OTHER_CODE: Final = 126  # a type of a newer writer: only measures of any type counted it
 UNKNOWN_CODE: Final = 127  # read from a format that did not remember types
 _UNDONE: Final = 128
+_hash_of: Final = xxhash.xxh3_64_intdigest
 _EMPTY: Final = "\0"  # an empty text is a value, no text is none
 
 AdmittedFields = tuple[int, int, int, int]
@@ -48,7 +49,7 @@ class Admitted(NamedTuple):
 
 def id_key(event_id: str) -> int:
     """64-bit key of an event id. Within one user's window a chance collision has odds below 1e-12."""
-    return xxhash.xxh3_64_intdigest(event_id.lower().encode())
+    return _hash_of(event_id.lower().encode())
 
 
 def measured_bytes(event: Event) -> bytes:
@@ -66,7 +67,7 @@ def measured_bytes(event: Event) -> bytes:
 
 def check_of(measured: bytes) -> int:
     """16 bits that tell an undo's fields from those of the original, but for one mistake in 65 536."""
-    return xxhash.xxh3_64_intdigest(measured) & 0xFFFF
+    return _hash_of(measured) & 0xFFFF
 
 
 def code_of(event_type: str) -> int:

@@ -7,11 +7,11 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from features.adding import Adder, Ms, Offset
 from features.cells import LAYERS, layer_of
 from features.checks import check_field, check_types, types_of, window_of
 from features.counting import MICRO, past_answer
 from features.definitions import (
-    Add,
     Answer,
     Bound,
     CatalogueError,
@@ -63,20 +63,9 @@ class Extreme(PartMeasure[ExtremePart]):
         """See PartMeasure."""
         return ExtremePart([{} for _ in LAYERS])
 
-    def adder(self) -> Add[ExtremePart]:
+    def adder(self, event_type: str) -> ExtremeAdder:
         """See PartMeasure."""
-
-        def add(part: ExtremePart, event: Event, offset: int, append_ms: int) -> None:
-            number: float | None = getattr(event, self.value)
-            if number is None:
-                return
-            amount = round(number * MICRO)
-            for layer in LAYERS:
-                index = event.event_time // layer.hop_ms
-                if index >= layer.oldest_cell(append_ms):
-                    self._keep(part.layers[layer.number], index, amount)
-
-        return add
+        return ExtremeAdder(self)
 
     def undo(self, part: ExtremePart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure."""
@@ -91,7 +80,7 @@ class Extreme(PartMeasure[ExtremePart]):
         merged = ExtremePart([dict(cells) for cells in left.layers], max(left.doubt_ms, right.doubt_ms))
         for cells, more in zip(merged.layers, right.layers, strict=True):
             for index, amount in more.items():
-                self._keep(cells, index, amount)
+                self.keep(cells, index, amount)
         return merged
 
     def prune(self, part: ExtremePart, append_ms: int) -> None:
@@ -111,10 +100,29 @@ class Extreme(PartMeasure[ExtremePart]):
             part.doubt_ms = max(part.doubt_ms, index * layer.hop_ms)
         return bool(gone)
 
-    def _keep(self, cells: dict[int, int], index: int, amount: int) -> None:
+    def keep(self, cells: dict[int, int], index: int, amount: int) -> None:
+        """Let the cell hold the amount if it is more extreme than what it holds."""
         known = cells.get(index)
         if known is None or (amount < known if self.which == "min" else amount > known):
             cells[index] = amount
+
+
+class ExtremeAdder(Adder):
+    """See Extreme."""
+
+    def __init__(self, measure: Extreme) -> None:
+        self._measure = measure
+
+    def add(self, part: ExtremePart, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+        """See Adder."""
+        number: float | None = getattr(event, self._measure.value)
+        if number is None:
+            return
+        amount = round(number * MICRO)
+        for layer in LAYERS:
+            index = time_ms // layer.hop_ms
+            if index >= layer.oldest_cell(append_ms):
+                self._measure.keep(part.layers[layer.number], index, amount)
 
 
 @dataclass(frozen=True, slots=True)

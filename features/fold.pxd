@@ -1,7 +1,8 @@
 cimport cython
 
+from features.adding cimport Adder
 from features.cells cimport Cells
-from features.duplicates cimport DuplicateWindow
+from features.duplicates cimport DuplicateWindow, check_of, id_key, measured_bytes
 from features.state cimport UserState
 
 
@@ -19,6 +20,7 @@ cdef class Folder:
         size_bound=cython.longlong,
         place=cython.Py_ssize_t,
         parts=list,
+        adder=Adder,
         measured=bytes,
     )
     cpdef fold(self, UserState state, event, position, long long append_ms)

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from features.adding import Adder
 from features.catalogue import Catalogue
 from features.cells import DAY_MS, LARGEST_TOTAL, LAYERS, LONGEST_WINDOW_MS, Cells, added
 from features.counting import Count, Sum
@@ -51,7 +52,7 @@ class Outcome(StrEnum):  # a string hashes in C, and each record looks its outco
 
 _LAYERS: Final = tuple(tuple(layer) for layer in LAYERS)  # plain ones are unpacked in a third of the time
 _FOLDED: Final = Outcome.FOLDED
-ChangePart = Callable[[Part, Event, int, int], None]
+Undo = Callable[[Part, Event, int, int], None]
 
 
 class _CellPlan(NamedTuple):
@@ -71,8 +72,8 @@ class _Plan(NamedTuple):
 
     code: int
     cells: _CellPlan
-    adds: tuple[tuple[int, ChangePart], ...]
-    undos: tuple[tuple[int, ChangePart], ...]
+    adders: tuple[tuple[int, Adder], ...]
+    undos: tuple[tuple[int, Undo], ...]
     event_bytes: int
     """What one event can add to the packed state at most, apart from its texts: an id, three cells, places in parts."""
     text_copies: int
@@ -113,7 +114,7 @@ class Folder:
         plan = self._plans.get(event.type, self._other_plan)
         if event.type == UNDO:
             return self._undo(state, event, key, check, offset, append_ms)
-        code, cells, adds, _, event_bytes, text_copies = plan
+        code, cells, adders, _, event_bytes, text_copies = plan
         if not state.duplicates.admit(key, offset, append_ms, time_ms, code, check):
             state.duplicate_events += 1
             return Outcome.DUPLICATE
@@ -121,8 +122,8 @@ class Folder:
         latest_ms, parts = state.append_ms, state.parts
         if cells.counts or cells.sums:
             _add_to_cells(state, cells, event, time_ms, latest_ms)
-        for place, add in adds:
-            add(parts[place], event, offset, latest_ms)
+        for place, adder in adders:
+            adder.add(parts[place], event, time_ms, offset, latest_ms)
         size_bound = state.size_bound = state.size_bound + event_bytes + len(measured) * text_copies
         if size_bound > ROOM_BYTES:
             make_room(state, self._catalogue)
@@ -247,7 +248,7 @@ def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
     return _Plan(
         code_of(event_type),
         _CellPlan(counts, sums, first_cell, width, tuple(slot + 1 - width for slot in counts)),
-        tuple((place, measure.adder()) for place, measure in parts),
+        tuple((place, measure.adder(event_type)) for place, measure in parts),
         tuple((place, measure.undo) for place, measure in parts),
         event_bytes=30 + len(LAYERS) * (10 + 9 * len(catalogue.cell_measures)) + 60 * len(parts),
         text_copies=len(parts),

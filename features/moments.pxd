@@ -1,3 +1,4 @@
+from features.adding cimport Adder
 from features.reading cimport Reading
 
 
@@ -7,3 +8,7 @@ cdef class MomentsPart:
     cdef public long long last_ms
     cdef public bint first_doubt
     cdef public bint last_doubt
+
+
+cdef class MomentsAdder(Adder):
+    cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)

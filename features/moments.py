@@ -9,15 +9,16 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from features.adding import Adder, Ms, Offset
 from features.checks import check_field, check_types, types_of
 from features.definitions import (
     ANY,
-    Add,
     Answer,
     Base,
     Bound,
     CatalogueError,
     Measures,
+    Part,
     PartMeasure,
     Read,
     TextField,
@@ -39,6 +40,19 @@ class MomentsPart:
     last_ms: int = 0
     first_doubt: bool = False
     last_doubt: bool = False
+
+
+class MomentsAdder(Adder):
+    """See Moments."""
+
+    def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+        """See Adder."""
+        moments: MomentsPart = part
+        if time_ms > moments.last_ms or not moments.events:
+            moments.last_ms, moments.last_doubt = time_ms, False
+        if time_ms < moments.first_ms or not moments.events:
+            moments.first_ms, moments.first_doubt = time_ms, False
+        moments.events += 1
 
 
 class MomentsWire(msgspec.Struct, array_like=True, gc=False):
@@ -78,18 +92,9 @@ class Moments(PartMeasure[MomentsPart]):
         """See PartMeasure."""
         return MomentsPart()
 
-    def adder(self) -> Add[MomentsPart]:
+    def adder(self, event_type: str) -> MomentsAdder:
         """See PartMeasure."""
-
-        def add(part: MomentsPart, event: Event, offset: int, append_ms: int) -> None:
-            time_ms = event.event_time
-            if time_ms > part.last_ms or not part.events:
-                part.last_ms, part.last_doubt = time_ms, False
-            if time_ms < part.first_ms or not part.events:
-                part.first_ms, part.first_doubt = time_ms, False
-            part.events += 1
-
-        return add
+        return MomentsAdder()
 
     def undo(self, part: MomentsPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure."""
@@ -125,6 +130,23 @@ class EdgePart(msgspec.Struct, array_like=True, gc=False):
     doubt: bool = False
 
 
+class EdgeAdder(Adder):
+    """See Edge."""
+
+    def __init__(self, field: TextField, which: Which) -> None:
+        self._value_of, self._is_last = attrgetter(field), which == "last"
+
+    def add(self, part: EdgePart, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+        """See Adder."""
+        value: str | None = self._value_of(event)
+        if value is None:
+            return
+        here, there = (time_ms, offset), (part.time_ms, part.offset)
+        if not part.events or (here > there if self._is_last else here < there):
+            (part.time_ms, part.offset), part.value, part.doubt = here, value, False
+        part.events += 1
+
+
 @dataclass(frozen=True, slots=True)
 class Edge(PartMeasure[EdgePart]):
     """The first or last value of `field` by (event time, offset) over the events of type `of` that have it.
@@ -156,20 +178,9 @@ class Edge(PartMeasure[EdgePart]):
         """See PartMeasure."""
         return EdgePart()
 
-    def adder(self) -> Add[EdgePart]:
+    def adder(self, event_type: str) -> EdgeAdder:
         """See PartMeasure."""
-        value_of, last = attrgetter(self.field), self.which == "last"
-
-        def add(part: EdgePart, event: Event, offset: int, append_ms: int) -> None:
-            value: str | None = value_of(event)
-            if value is None:
-                return
-            here, there = (event.event_time, offset), (part.time_ms, part.offset)
-            if not part.events or (here > there if last else here < there):
-                (part.time_ms, part.offset), part.value, part.doubt = here, value, False
-            part.events += 1
-
-        return add
+        return EdgeAdder(self.field, self.which)
 
     def undo(self, part: EdgePart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure."""

@@ -1,4 +1,8 @@
+cimport cython
+
+from features.adding cimport Adder
 from features.reading cimport Reading
+from features.texts cimport shared
 
 
 cdef class RecentsPart:
@@ -7,3 +11,18 @@ cdef class RecentsPart:
     cdef public list offsets
     cdef public long long displaced_ms
     cdef public long long doubt_ms
+    cpdef remove(self, Py_ssize_t place)
+
+
+cdef class RecentsAdder(Adder):
+    cdef object field
+    cdef Py_ssize_t k
+    cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)
+
+    @cython.locals(times_ms=list, offsets=list, place=cython.Py_ssize_t, known_ms=cython.longlong)
+    cpdef put(self, RecentsPart part, str value, long long time_ms, long long offset)
+
+
+cdef class LastDistinctAdder(RecentsAdder):
+    @cython.locals(place=cython.Py_ssize_t, known_ms=cython.longlong, known_offset=cython.longlong)
+    cpdef put(self, RecentsPart part, str value, long long time_ms, long long offset)

@@ -5,18 +5,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import ClassVar, Final
 
 import msgspec
 
+from features.adding import Adder, Index, Ms, Offset
 from features.checks import check_bound, check_field, check_types, types_of
 from features.definitions import (
-    Add,
+    ANY,
     Answer,
     Base,
     Bound,
     Measures,
+    Part,
     PartMeasure,
     Read,
     TextField,
@@ -44,7 +45,7 @@ class RecentsPart:
     displaced_ms: int = 0
     doubt_ms: int = 0
 
-    def remove(self, place: int) -> None:
+    def remove(self, place: Index) -> None:
         """Take the entry out."""
         del self.values[place], self.times_ms[place], self.offsets[place]
 
@@ -57,6 +58,55 @@ class RecentsWire(msgspec.Struct, array_like=True, gc=False):
     values: list[str]
     displaced_ms: int
     doubt_ms: int
+
+
+class RecentsAdder(Adder):
+    """What both sequences share."""
+
+    def __init__(self, field: TextField, k: int) -> None:
+        self.field = field
+        self.k = k
+
+    def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+        """See Adder."""
+        value: str | None = getattr(event, self.field)
+        if value is not None:
+            self.put(part, shared(value), time_ms, offset)
+
+    def put(self, part: RecentsPart, value: str, time_ms: Ms, offset: Offset) -> None:
+        """Put the entry into its place, and drop the oldest one beyond `k`."""
+        times_ms, offsets = part.times_ms, part.offsets
+        place = 0
+        while place < len(times_ms):  # the usual event is newer than all others
+            known_ms = times_ms[place]
+            if known_ms < time_ms or (known_ms == time_ms and offsets[place] < offset):
+                break
+            place += 1
+        part.values.insert(place, value)
+        times_ms.insert(place, time_ms)
+        offsets.insert(place, offset)
+        if len(times_ms) > self.k:
+            part.displaced_ms = max(part.displaced_ms, times_ms[self.k])
+            part.remove(self.k)
+
+
+class LastDistinctAdder(RecentsAdder):
+    """See LastDistinct."""
+
+    def put(self, part: RecentsPart, value: str, time_ms: Ms, offset: Offset) -> None:
+        """See RecentsAdder; an older place of the value goes."""
+        known: str
+        for place, known in enumerate(part.values):
+            if known == value:
+                known_ms, known_offset = part.times_ms[place], part.offsets[place]
+                if time_ms == known_ms and offset == known_offset:
+                    return
+                part.displaced_ms = max(part.displaced_ms, min(time_ms, known_ms))
+                if time_ms < known_ms or (time_ms == known_ms and offset < known_offset):
+                    return
+                part.remove(place)
+                break
+        RecentsAdder.put(self, part, value, time_ms, offset)  # by its class, which Cython calls directly
 
 
 class _Recents(PartMeasure[RecentsPart]):
@@ -141,24 +191,14 @@ class _Recents(PartMeasure[RecentsPart]):
         merged = RecentsPart(left.values[:], left.times_ms[:], left.offsets[:])
         merged.displaced_ms = max(left.displaced_ms, right.displaced_ms)
         merged.doubt_ms = max(left.doubt_ms, right.doubt_ms)
+        put = self.adder(ANY).put
         for value, time_ms, offset in zip(right.values, right.times_ms, right.offsets, strict=True):
-            self._insert(merged, value, time_ms, offset)
+            put(merged, value, time_ms, offset)
         return merged
 
     @abstractmethod
-    def _insert(self, part: RecentsPart, value: str, time_ms: int, offset: int) -> None:
-        """Put the entry into its place."""
-
-    def adder(self) -> Add[RecentsPart]:
+    def adder(self, event_type: str) -> RecentsAdder:
         """See PartMeasure."""
-        value_of, insert = attrgetter(self.field), self._insert
-
-        def add(part: RecentsPart, event: Event, offset: int, append_ms: int) -> None:
-            value: str | None = value_of(event)
-            if value is not None:
-                insert(part, shared(value), event.event_time, offset)
-
-        return add
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +216,9 @@ class LastDistinct(_Recents):
     version: int = 1
     maths: ClassVar[int] = 1
 
-    def _insert(self, part: RecentsPart, value: str, time_ms: int, offset: int) -> None:
-        for place, known in enumerate(part.values):
-            if known == value:
-                new, kept = (time_ms, offset), (part.times_ms[place], part.offsets[place])
-                if new == kept:
-                    return
-                part.displaced_ms = max(part.displaced_ms, min(new, kept)[0])
-                if new < kept:
-                    return
-                part.remove(place)
-                break
-        _place(part, value, time_ms, offset, self.k)
+    def adder(self, event_type: str) -> RecentsAdder:
+        """See PartMeasure."""
+        return LastDistinctAdder(self.field, self.k)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +235,9 @@ class Last(_Recents):
     version: int = 1
     maths: ClassVar[int] = 1
 
-    def _insert(self, part: RecentsPart, value: str, time_ms: int, offset: int) -> None:
-        _place(part, value, time_ms, offset, self.k)
+    def adder(self, event_type: str) -> RecentsAdder:
+        """See PartMeasure."""
+        return RecentsAdder(self.field, self.k)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,22 +253,6 @@ class Recent:
         """See FeatureDefinition."""
         index, measure = measures.part(self.name, self.measure, (Last, LastDistinct))
         return Bound("string_list", _read(index, measure), f"last {measure.k} of {self.measure}", (self.measure,))
-
-
-def _place(part: RecentsPart, value: str, time_ms: int, offset: int, k: int) -> None:
-    times_ms: list[int] = part.times_ms
-    offsets: list[int] = part.offsets
-    place = 0
-    while place < len(times_ms) and times_ms[place] >= time_ms:  # the usual event is newer than all others
-        if times_ms[place] == time_ms and offsets[place] < offset:
-            break
-        place += 1
-    part.values.insert(place, value)
-    times_ms.insert(place, time_ms)
-    offsets.insert(place, offset)
-    if len(times_ms) > k:
-        part.displaced_ms = max(part.displaced_ms, times_ms[k])
-        part.remove(k)
 
 
 def _read(index: int, measure: _Recents) -> Read:

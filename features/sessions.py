@@ -11,17 +11,18 @@ from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 
+from features.adding import Adder, Ms, Offset
 from features.cells import HOURS, parse_window
 from features.checks import check_types, types_of, window_of
 from features.counting import past_answer
 from features.definitions import (
     ANY,
-    Add,
     Answer,
     Base,
     Bound,
     CatalogueError,
     Measures,
+    Part,
     PartMeasure,
     Read,
     Wire,
@@ -82,6 +83,25 @@ AnyRun = Run | SessionsPart
 """A run, or what has the fields of the latest one."""
 
 
+class SessionsAdder(Adder):
+    """See Sessions."""
+
+    def __init__(self, gap_ms: int) -> None:
+        self.gap_ms = gap_ms
+        self.kept_ms = HOURS.longest_window_ms
+
+    def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+        """See Adder."""
+        runs: SessionsPart = part
+        is_kept = runs.end_ms >= append_ms - self.kept_ms  # for certain; near the edge `_join` decides, by hours
+        if is_kept and runs.events and runs.start_ms <= time_ms <= runs.end_ms + self.gap_ms:
+            runs.events += 1
+            if time_ms > runs.end_ms:
+                runs.end_ms = time_ms
+        else:
+            _join(runs, time_ms, self.gap_ms, HOURS.oldest_cell(append_ms) * HOURS.hop_ms)
+
+
 class SessionsWire(msgspec.Struct, array_like=True, gc=False):
     """Per run: ms from its end to the base, its length in ms, events x 2 + doubt."""
 
@@ -130,21 +150,9 @@ class Sessions(PartMeasure[SessionsPart]):
         """See PartMeasure."""
         return SessionsPart()
 
-    def adder(self) -> Add[SessionsPart]:
+    def adder(self, event_type: str) -> SessionsAdder:
         """See PartMeasure."""
-        gap_ms, kept_ms = self.gap_ms, HOURS.longest_window_ms
-
-        def add(part: SessionsPart, event: Event, offset: int, append_ms: int) -> None:
-            time_ms = event.event_time
-            is_kept = part.end_ms >= append_ms - kept_ms  # for certain; near the edge `_join` decides, by hours
-            if is_kept and part.events and part.start_ms <= time_ms <= part.end_ms + gap_ms:
-                part.events += 1
-                if time_ms > part.end_ms:
-                    part.end_ms = time_ms
-            else:
-                _join(part, time_ms, gap_ms, HOURS.oldest_cell(append_ms) * HOURS.hop_ms)
-
-        return add
+        return SessionsAdder(self.gap_ms)
 
     def undo(self, part: SessionsPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure."""

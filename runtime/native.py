@@ -31,8 +31,8 @@ SWITCH: Final = "HEADRACE_NATIVE"
 
 _HOT: Final = {
     "schemas": "events fit_events receipts",
-    "features": "cells counting decayed definitions derive distinct duplicates extremes fold limits moments packed "
-    "packed_ids packed_places packing reading recents sessions sliding_hll state texts",
+    "features": "adding cells counting decayed definitions derive distinct duplicates extremes fold limits moments "
+    "packed packed_ids packed_places packing reading recents sessions sliding_hll state texts",
     "storage": "cassandra_store packed_batch row_encoding rows state_reads",
     "streams": "announcer lane partition records spans state_cache",
     "graphql_api": "bodies context ingest media_types messages pace reads view",
