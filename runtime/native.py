@@ -34,7 +34,7 @@ _HOT: Final = {
     "features": "adding cells counting decayed definitions derive distinct duplicates extremes fold limits moments "
     "packed packed_ids packed_places packing reading recents sessions sliding_hll state texts",
     "storage": "cassandra_store packed_batch row_encoding rows state_reads",
-    "streams": "announcer lane partition records spans state_cache",
+    "streams": "announcer lane log_records partition records spans state_cache",
     "graphql_api": "bodies context ingest media_types messages pace reads view",
     "graphql_api.compiled": "documents inputs mutations operations plan reads replies selections",
     "runtime": "delivery group_commit partitioning producer record_sizes room",

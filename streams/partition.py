@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -114,7 +114,7 @@ class PartitionFold:
             user_ids = dict.fromkeys([event.user_id for _, event in readable])
             await self._load(user_ids)
             try:
-                batch = self._fold(readable)
+                batch = self._fold(readable, {user_id: self._states[user_id] for user_id in user_ids})
                 self._pack(batch, readable)
             except _FoldFailed as error:
                 failed += [_failed_letter("folding", record, cause) for record, cause in error.errors]
@@ -147,15 +147,10 @@ class PartitionFold:
             state = new_state(catalogue) if blob is None else unpack(blob, catalogue)
             self._states.put(user_id, state, len(blob or b""))
 
-    def _fold(self, readable: Sequence[Readable]) -> _Batch:
+    def _fold(self, readable: Sequence[Readable], states: Mapping[str, UserState]) -> _Batch:
         """Fold every event; nothing here waits, so a batch is folded as a whole."""
         batch = _Batch()
-        states, epoch, fold, outcomes = (
-            self._states,
-            self._pipeline.events_epoch,
-            self._pipeline.folder.fold,
-            batch.outcomes,
-        )
+        epoch, fold, outcomes = self._pipeline.events_epoch, self._pipeline.folder.fold, batch.outcomes
         for record, event in readable:
             user_id = event.user_id
             state = states[user_id]

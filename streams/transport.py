@@ -15,7 +15,6 @@ from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 import aiokafka
-import msgspec
 from aiokafka.consumer import consumer as aiokafka_consumer
 from aiokafka.consumer import fetcher
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
@@ -23,6 +22,7 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
+from streams.log_records import LogRecord, LogRecords
 from streams.spans import SpanLedger
 
 # A chunk is the grain of acknowledgement and of back-pressure: small against a flush (2 000), large against Faust's
@@ -68,22 +68,6 @@ class PartitionHooks:
     on_revoked: OnPartitions
 
 
-class LogRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record as aiokafka hands it on, field by field; its own takes longer to make and to collect."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    timestamp_type: int
-    key: bytes | None
-    value: bytes | None
-    checksum: int | None
-    serialized_key_size: int
-    serialized_value_size: int
-    headers: Sequence[tuple[str, bytes]]
-
-
 class GatheringFetcher(fetcher.Fetcher):  # type: ignore[misc]  # aiokafka's has no type
     """Fetches as its consumer was told to, except where `gather_next` was called."""
 
@@ -107,7 +91,7 @@ class GatheringFetcher(fetcher.Fetcher):  # type: ignore[misc]  # aiokafka's has
 
 
 # For every consumer of this process: aiokafka makes both by these names and lets nobody choose others.
-fetcher.ConsumerRecord = LogRecord
+fetcher.PartitionRecords = LogRecords
 aiokafka_consumer.Fetcher = GatheringFetcher
 
 
@@ -128,7 +112,7 @@ class SpanMessage(ConsumerMessage):
             partition=tp.partition,
             offset=last.offset,
             timestamp=last.timestamp / 1000,
-            timestamp_type=last.timestamp_type,
+            timestamp_type=1,  # of append, as the topic has it
             headers=None,
             key=None,
             value=records,  # type: ignore[arg-type]  # the topic's schema hands it on as it is
