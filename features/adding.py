@@ -6,10 +6,11 @@ from typing import Any
 
 from schemas.events import Event
 
-# Cython takes a number that is annotated as `int` for an object; these it takes for what the `.pxd` says.
+# Where annotations decide, Cython reads `int` as an object. Of these names it knows nothing, so the `.pxd` decides.
 Ms = int
 """Since the epoch."""
 Offset = int
+"""Of a record in its partition."""
 Index = int
 """In a list."""
 
@@ -17,7 +18,8 @@ Index = int
 class Adder:
     """Adds events of one type to the parts of one measure, with everything looked up in advance.
 
-    The fold calls nothing else as often, so where it is compiled the numbers arrive as they are, not as objects.
+    The fold calls nothing else as often. Where a `.pxd` types a measure's adder, the numbers arrive as C has them, and
+    its part, assigned to a variable of its type, is a C structure.
     """
 
     def add(self, part: Any, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:

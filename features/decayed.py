@@ -8,6 +8,7 @@ import heapq
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import exp2
 from typing import ClassVar, Final
 
 import msgspec
@@ -66,27 +67,27 @@ class DecayedAdder(Adder):
 
     def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
-        decayed: DecayedPart = part
+        own: DecayedPart = part
         key: str | None = "" if self.by is None else getattr(event, self.by)
         if key is None:
             return
         weight = self.weight
         if self.number is not None:
             weight *= getattr(event, self.number) or 0.0
-        age = (time_ms - decayed.reference_ms) / self.half_life_ms
+        age = (time_ms - own.reference_ms) / self.half_life_ms
         if age > _STEP:
-            self.measure.advance(decayed, time_ms // self.half_life_ms * self.half_life_ms)
-            age = (time_ms - decayed.reference_ms) / self.half_life_ms
+            self.measure.advance(own, time_ms // self.half_life_ms * self.half_life_ms)
+            age = (time_ms - own.reference_ms) / self.half_life_ms
         elif age < _LONG_AGO:
             return
-        scores = decayed.scores
+        scores = own.scores
         score = scores.get(key)
         if score is not None:
-            scores[key] = score + weight * math.exp2(age)
+            scores[key] = score + weight * exp2(age)
         elif weight:
-            scores[shared(key)] = weight * math.exp2(age)
+            scores[shared(key)] = weight * exp2(age)
             if len(scores) > self.most_keys:
-                self.measure.keep(decayed, self.measure.keys)
+                self.measure.keep(own, self.measure.keys)
 
 
 class DecayedWire(msgspec.Struct, array_like=True, gc=False):
@@ -162,7 +163,7 @@ class Decayed(PartMeasure[DecayedPart]):
         age = (event.event_time - part.reference_ms) / self.half_life_ms
         if key not in part.scores or not number or not _LONG_AGO <= age <= _STEP:
             return
-        change = self.weights[event.type] * number * math.exp2(age)
+        change = self.weights[event.type] * number * exp2(age)
         left = part.scores[key] - change
         if abs(left) > 1e-12 * abs(change):
             part.scores[key] = left
@@ -273,7 +274,7 @@ def _part(reading: Reading, index: int) -> DecayedPart | None:
 
 def _factor(part: DecayedPart, now_ms: int, half_life_ms: int) -> float:
     """From the reference to the moment of the read."""
-    return math.exp2(min(_FARTHEST_AHEAD, (part.reference_ms - now_ms) / half_life_ms))
+    return exp2(min(_FARTHEST_AHEAD, (part.reference_ms - now_ms) / half_life_ms))
 
 
 _MIXED = Answer(None, reason="scores hold events from after that moment, which cannot be told apart")

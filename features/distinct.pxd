@@ -18,5 +18,6 @@ cdef class DistinctAdder(Adder):
     cdef long long hop_ms
     cdef long long kept_hours
 
+    # An hour and a place stay objects: from the year 2927 on a place has more than 63 bits.
     @cython.locals(oldest=cython.longlong, times=dict)
     cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)

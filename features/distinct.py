@@ -63,29 +63,29 @@ class DistinctAdder(Adder):
 
     def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
-        seen: DistinctPart = part
+        own: DistinctPart = part
         value: str | None = getattr(event, self.field)
         hour = time_ms // self.hop_ms
         oldest = append_ms // self.hop_ms - self.kept_hours
         if value is None or hour < oldest:
             return
         hashed = _hash_of(value.encode()) & _HASH_MASK
-        if seen.sketch is not None:
-            if seen.newest < oldest:
-                _forget_sketch(seen)
+        if own.sketch is not None:
+            if own.newest < oldest:
+                _forget_sketch(own)
             else:
-                sliding_hll.add(seen.sketch, hashed, hour)
-                if hour <= seen.newest:
+                sliding_hll.add(own.sketch, hashed, hour)
+                if hour <= own.newest:
                     return
         place = hour << _HASH_BITS | hashed
-        times = seen.times
+        times = own.times
         known = times.get(place)
         if known is not None:
             times[place] = known + 1
             return
         times[place] = 1
         if len(times) > MAX_PLACES:
-            self.measure.make_room(seen, append_ms)
+            self.measure.make_room(own, append_ms)
 
 
 class DistinctWire(msgspec.Struct, array_like=True, gc=False):

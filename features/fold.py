@@ -111,8 +111,9 @@ class Folder:
             return Outcome.LATE
         measured = measured_bytes(event)
         check = check_of(measured)
-        plan = self._plans.get(event.type, self._other_plan)
-        if event.type == UNDO:
+        event_type = event.type
+        plan = self._plans.get(event_type, self._other_plan)
+        if event_type == UNDO:
             return self._undo(state, event, key, check, offset, append_ms)
         code, cells, adders, _, event_bytes, text_copies = plan
         if not state.duplicates.admit(key, offset, append_ms, time_ms, code, check):

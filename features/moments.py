@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from typing import ClassVar, Literal
 
 import msgspec
@@ -47,12 +46,12 @@ class MomentsAdder(Adder):
 
     def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
-        moments: MomentsPart = part
-        if time_ms > moments.last_ms or not moments.events:
-            moments.last_ms, moments.last_doubt = time_ms, False
-        if time_ms < moments.first_ms or not moments.events:
-            moments.first_ms, moments.first_doubt = time_ms, False
-        moments.events += 1
+        own: MomentsPart = part
+        if time_ms > own.last_ms or not own.events:
+            own.last_ms, own.last_doubt = time_ms, False
+        if time_ms < own.first_ms or not own.events:
+            own.first_ms, own.first_doubt = time_ms, False
+        own.events += 1
 
 
 class MomentsWire(msgspec.Struct, array_like=True, gc=False):
@@ -134,11 +133,11 @@ class EdgeAdder(Adder):
     """See Edge."""
 
     def __init__(self, field: TextField, which: Which) -> None:
-        self._value_of, self._is_last = attrgetter(field), which == "last"
+        self._field, self._is_last = field, which == "last"
 
     def add(self, part: EdgePart, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
-        value: str | None = self._value_of(event)
+        value: str | None = getattr(event, self._field)
         if value is None:
             return
         here, there = (time_ms, offset), (part.time_ms, part.offset)

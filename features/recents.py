@@ -12,7 +12,6 @@ import msgspec
 from features.adding import Adder, Index, Ms, Offset
 from features.checks import check_bound, check_field, check_types, types_of
 from features.definitions import (
-    ANY,
     Answer,
     Base,
     Bound,
@@ -76,8 +75,8 @@ class RecentsAdder(Adder):
     def put(self, part: RecentsPart, value: str, time_ms: Ms, offset: Offset) -> None:
         """Put the entry into its place, and drop the oldest one beyond `k`."""
         times_ms, offsets = part.times_ms, part.offsets
-        place = 0
-        while place < len(times_ms):  # the usual event is newer than all others
+        place = 0  # where the usual event belongs, which is newer than all others
+        while place < len(times_ms):
             known_ms = times_ms[place]
             if known_ms < time_ms or (known_ms == time_ms and offsets[place] < offset):
                 break
@@ -106,7 +105,7 @@ class LastDistinctAdder(RecentsAdder):
                     return
                 part.remove(place)
                 break
-        RecentsAdder.put(self, part, value, time_ms, offset)  # by its class, which Cython calls directly
+        RecentsAdder.put(self, part, value, time_ms, offset)  # Cython calls it directly, and looks `super()` up
 
 
 class _Recents(PartMeasure[RecentsPart]):
@@ -191,7 +190,7 @@ class _Recents(PartMeasure[RecentsPart]):
         merged = RecentsPart(left.values[:], left.times_ms[:], left.offsets[:])
         merged.displaced_ms = max(left.displaced_ms, right.displaced_ms)
         merged.doubt_ms = max(left.doubt_ms, right.doubt_ms)
-        put = self.adder(ANY).put
+        put = self.adder(self.event_types()[0]).put
         for value, time_ms, offset in zip(right.values, right.times_ms, right.offsets, strict=True):
             put(merged, value, time_ms, offset)
         return merged

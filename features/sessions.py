@@ -92,14 +92,14 @@ class SessionsAdder(Adder):
 
     def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
-        runs: SessionsPart = part
-        is_kept = runs.end_ms >= append_ms - self.kept_ms  # for certain; near the edge `_join` decides, by hours
-        if is_kept and runs.events and runs.start_ms <= time_ms <= runs.end_ms + self.gap_ms:
-            runs.events += 1
-            if time_ms > runs.end_ms:
-                runs.end_ms = time_ms
+        own: SessionsPart = part
+        is_kept = own.end_ms >= append_ms - self.kept_ms  # for certain; near the edge `_join` decides, by hours
+        if is_kept and own.events and own.start_ms <= time_ms <= own.end_ms + self.gap_ms:
+            own.events += 1
+            if time_ms > own.end_ms:
+                own.end_ms = time_ms
         else:
-            _join(runs, time_ms, self.gap_ms, HOURS.oldest_cell(append_ms) * HOURS.hop_ms)
+            _join(own, time_ms, self.gap_ms, HOURS.oldest_cell(append_ms) * HOURS.hop_ms)
 
 
 class SessionsWire(msgspec.Struct, array_like=True, gc=False):

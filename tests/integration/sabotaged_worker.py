@@ -4,7 +4,7 @@ The first argument says what is done to it:
 
     slow-store             nothing is removed, but every write takes a while: the control of the controls
     no-duplicate-guard     every event id is taken for new
-    no-commits             nothing is removed, but what it did is not committed: a killed one left all of it to replay
+    no-commits             nothing is removed, but nothing is committed: who is killed leaves everything to be replayed
     no-replay-guard        the same, and records that a row holds already are folded again
     acknowledge-first      deliveries are acknowledged before they are handled
 """

@@ -61,12 +61,12 @@ async def under_replay(world: World, sabotage: str) -> list[str]:
     await world.start(world.worker, sabotage=sabotage)
     books = await traffic.finished()
     assert await world.mismatches(books) == []
-    durable = await world.metric(world.worker, "headrace_records_total")
+    folded = await world.metric(world.worker, "headrace_records_total")
     await world.stop(world.worker, kill=True)
     await world.start(world.worker, sabotage=sabotage)
 
     async def replayed() -> bool:
-        return await world.metric(world.worker, "headrace_records_total") >= durable
+        return await world.metric(world.worker, "headrace_records_total") >= folded
 
     await until(replayed, 90, "a replay of everything")
     await world.stop(world.worker)  # which ends what it has begun to write
