@@ -77,6 +77,18 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     offset: int
 
 
+class LogRecord(msgspec.Struct, frozen=True, gc=False):
+    """A record as the log holds it. `timestamp` is the append time in ms."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
 class Portion(msgspec.Struct, frozen=True):
     """Records of one request that are flushed together, in order.
 

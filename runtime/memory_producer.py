@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from runtime.delivery import (
@@ -14,6 +13,7 @@ from runtime.delivery import (
     Acknowledgement,
     Headers,
     KeyedRecord,
+    LogRecord,
     Overloaded,
     Portion,
     ProducerStopped,
@@ -22,19 +22,6 @@ from runtime.delivery import (
 from runtime.partitioning import partition_of
 from runtime.record_sizes import sizes_of
 from runtime.room import Room
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryRecord:
-    """A record as the log holds it. `timestamp` is the append time in ms."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
 
 
 class MemoryProducer:
@@ -55,7 +42,7 @@ class MemoryProducer:
         self._stopped = False
         self._connected = asyncio.Event()
         self._connected.set()
-        self.records: dict[tuple[str, int], list[MemoryRecord]] = defaultdict(list)
+        self.records: dict[tuple[str, int], list[LogRecord]] = defaultdict(list)
 
     @property
     def stalled(self) -> bool:
@@ -100,7 +87,7 @@ class MemoryProducer:
         self._running.set()
         self._connected.set()
 
-    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> MemoryRecord:
+    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> LogRecord:
         """See Producer.send."""
         if len(key or b"") + len(value or b"") > MAX_RECORD_BYTES:
             raise RecordTooLarge(f"larger than {MAX_RECORD_BYTES} bytes")
@@ -109,7 +96,7 @@ class MemoryProducer:
             raise ProducerStopped("the producer is stopped")
         partition = self._partition(key)
         log = self.records[topic, partition]
-        record = MemoryRecord(topic, partition, len(log), time.time_ns() // 1_000_000, key, value, tuple(headers))
+        record = LogRecord(topic, partition, len(log), time.time_ns() // 1_000_000, key, value, tuple(headers))
         log.append(record)
         return record
 
@@ -145,7 +132,7 @@ class MemoryProducer:
         if not task.cancelled():
             task.exception()  # marks it as seen
 
-    def of(self, topic: str) -> list[MemoryRecord]:
+    def of(self, topic: str) -> list[LogRecord]:
         """All records of a topic, partition by partition."""
         return [record for partition in range(self._partitions) for record in self.records[topic, partition]]
 

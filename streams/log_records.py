@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 from aiokafka.consumer import fetcher
 from aiokafka.structs import TopicPartition
 
-
-class LogRecord(msgspec.Struct, frozen=True, gc=False):
-    """See streams.records.Record; a worker has no use for headers, but other consumers of its process may."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+from runtime.delivery import LogRecord
 
 
 class LogRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka's has no type
-    """What was fetched of a partition, record by record."""
+    """What was fetched of a partition, record by record. Headers are for the other consumers of the process."""
 
     _records_iterator: Iterator[LogRecord]
 

@@ -22,7 +22,8 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
-from streams.log_records import LogRecord, LogRecords
+from runtime.delivery import LogRecord
+from streams.log_records import LogRecords
 from streams.spans import SpanLedger
 
 # A chunk is the grain of acknowledgement and of back-pressure: small against a flush (2 000), large against Faust's

@@ -19,9 +19,10 @@ from features.packing import pack
 from features.state import new_state
 from graphql_api.app import create_app
 from graphql_api.watch import Hub
+from runtime.delivery import LogRecord
 from runtime.health import Readiness
 from runtime.memory_change_feed import MemoryChangeFeed
-from runtime.memory_producer import MemoryProducer, MemoryRecord
+from runtime.memory_producer import MemoryProducer
 from runtime.producer import Headers
 from runtime.settings import ApiSettings
 from schemas.events import decode_record
@@ -45,7 +46,7 @@ class ScriptedProducer(MemoryProducer):
         self.failures: dict[str, Exception] = {}
         self.hanging: set[str] = set()
 
-    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> MemoryRecord:
+    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> LogRecord:
         """See Producer.send."""
         user_id = (key or b"").decode()
         if user_id in self.hanging:

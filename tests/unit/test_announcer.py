@@ -12,7 +12,8 @@ from features.default import CATALOGUE
 from features.fold import Folder
 from features.packing import pack, unpack
 from features.state import UserState, new_state
-from runtime.memory_producer import MemoryProducer, MemoryRecord
+from runtime.delivery import LogRecord
+from runtime.memory_producer import MemoryProducer
 from runtime.producer import Headers, ProducerStopped, SendFailed
 from schemas.events import Event
 from schemas.receipts import Position
@@ -41,7 +42,7 @@ def folded(user_id: str = "user-1", catalogue: Catalogue = CATALOGUE) -> UserSta
     return state
 
 
-async def announced(*changed: tuple[str, UserState]) -> list[MemoryRecord]:
+async def announced(*changed: tuple[str, UserState]) -> list[LogRecord]:
     producer = MemoryProducer()
     await FeatureAnnouncer(producer, CATALOGUE).prepare(changed)()
     return producer.of(FEATURES.name)
@@ -136,7 +137,7 @@ async def test_a_record_of_unknown_outcome_is_published_again() -> None:
     class Unsure(MemoryProducer):
         """The first record gets into the log, but its answer does not come back."""
 
-        async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> MemoryRecord:
+        async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> LogRecord:
             record = await super().send(topic, key, value, headers)
             if len(self.of(topic)) == 1:
                 raise SendFailed("unknown outcome")

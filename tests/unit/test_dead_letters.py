@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from runtime.clock import now_ms
-from runtime.memory_producer import MemoryProducer, MemoryRecord
+from runtime.delivery import LogRecord
+from runtime.memory_producer import MemoryProducer
 from runtime.producer import Headers, RecordTooLarge, SendFailed
 from schemas.topics import DEAD_LETTERS, EVENTS
 from streams.dead_letters import DeadLetterOffice
@@ -20,10 +21,10 @@ from streams.records import DeadLetter, DeadLetterCode
 def letter(
     value: bytes | None = b"poison", key: bytes | None = b"user-1", offset: int = 41, message: str = "no JSON"
 ) -> DeadLetter:
-    return DeadLetter(MemoryRecord(EVENTS.name, 3, offset, 0, key, value, ()), "NOT_JSON", message)
+    return DeadLetter(LogRecord(EVENTS.name, 3, offset, 0, key, value, ()), "NOT_JSON", message)
 
 
-async def sent(letters: Sequence[DeadLetter]) -> list[MemoryRecord]:
+async def sent(letters: Sequence[DeadLetter]) -> list[LogRecord]:
     producer = MemoryProducer()
     await DeadLetterOffice(producer, most_excess=1000).send(letters, good_records=0)
     return producer.of(DEAD_LETTERS.name)
@@ -90,7 +91,7 @@ class Unsure(MemoryProducer):
         super().__init__()
         self.failures = failures
 
-    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> MemoryRecord:
+    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> LogRecord:
         if self.failures:
             self.failures -= 1
             raise SendFailed("unknown outcome")
@@ -104,7 +105,7 @@ class Narrow(MemoryProducer):
         super().__init__()
         self.most_bytes = most_bytes
 
-    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> MemoryRecord:
+    async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> LogRecord:
         if len(value or b"") > self.most_bytes:
             raise RecordTooLarge("too large")
         return await super().send(topic, key, value, headers)

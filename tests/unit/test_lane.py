@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from runtime.memory_producer import MemoryRecord
+from runtime.delivery import LogRecord
 from streams.lane import Budget, Delivery, Finish, Lane
 from streams.records import Record
 
@@ -47,7 +47,7 @@ class Desk:
             self._may_finish.release()
 
     def delivery(self, *offsets: int, behind: int = 0) -> Delivery:
-        records = [MemoryRecord("events", 3, offset, 0, None, b"{}", ()) for offset in offsets]
+        records = [LogRecord("events", 3, offset, 0, None, b"{}", ()) for offset in offsets]
         return Delivery(records, lambda: self.acknowledged.append(offsets[-1]), behind)
 
 
@@ -262,7 +262,7 @@ async def test_a_flush_is_full_when_the_next_delivery_has_no_room_in_it(lane: La
 
 async def test_a_flush_of_large_records_is_full_before_it_has_many(desk: Desk) -> None:
     lane = Lane(desk.fold, Budget(100, 1 << 40), flush_records=5)
-    large = MemoryRecord("events", 0, 1, 0, None, b"x" * (16 << 20), ())
+    large = LogRecord("events", 0, 1, 0, None, b"x" * (16 << 20), ())
     lane.offer(Delivery([large], lambda: None, behind=100))
     await turns()
     assert desk.begun.get_nowait() == [1]
@@ -354,7 +354,7 @@ async def test_a_reader_waits_while_all_lanes_together_hold_the_limit(desk: Desk
 
 async def test_large_records_use_the_budget_up_as_many_do(desk: Desk) -> None:
     budget = Budget(100, 1000)
-    large = MemoryRecord("events", 0, 1, 0, None, b"x" * 1000, ())
+    large = LogRecord("events", 0, 1, 0, None, b"x" * 1000, ())
     lane = Lane(desk.fold, budget, flush_records=5)
     lane.offer(Delivery([large], lambda: None))
     waiting = asyncio.create_task(budget.wait_for_room())

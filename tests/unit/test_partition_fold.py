@@ -8,10 +8,11 @@ import random
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pytest
+from msgspec.structs import replace
 
 from features.decayed import DecayedPart
 from features.default import CATALOGUE
@@ -20,7 +21,8 @@ from features.duplicates import DuplicateWindow
 from features.fold import Folder, Outcome
 from features.packing import unpack
 from features.state import NOWHERE, UserState
-from runtime.memory_producer import MemoryProducer, MemoryRecord
+from runtime.delivery import LogRecord
+from runtime.memory_producer import MemoryProducer
 from runtime.producer import Headers
 from schemas.events import Event
 from schemas.receipts import Position
@@ -79,7 +81,7 @@ class CrashingStore(MemoryUserStore):
 class Worker(PartitionFold):
     """A fold whose batches are finished one by one."""
 
-    async def handle(self, records: Sequence[MemoryRecord]) -> None:
+    async def handle(self, records: Sequence[LogRecord]) -> None:
         """Fold a batch and publish what it changed."""
         finish = await self.fold(records)
         await finish()
@@ -96,7 +98,7 @@ class World:
     events_epoch: int = 1
     partitions: dict[str, int] = field(default_factory=dict)
     most_excess: int = 1000
-    log: list[MemoryRecord] = field(default_factory=list)
+    log: list[LogRecord] = field(default_factory=list)
 
     def worker(self) -> Worker:
         """A fold that knows nothing yet, as after a start or a rebalance."""
@@ -113,16 +115,16 @@ class World:
             )
         )
 
-    def append(self, value: bytes | None, key: str = "user-1") -> MemoryRecord:
+    def append(self, value: bytes | None, key: str = "user-1") -> LogRecord:
         """Append a record as the broker does, a second after the one before it."""
         offset = len(self.log)
-        record = MemoryRecord(
+        record = LogRecord(
             EVENTS.name, PARTITION, offset, START_MS + offset * 1000, key.encode(), value, (("trace", b"1"),)
         )
         self.log.append(record)
         return record
 
-    def view(self, user_id: str = "user-1", event_id: str | None = None, **changes: Any) -> MemoryRecord:
+    def view(self, user_id: str = "user-1", event_id: str | None = None, **changes: Any) -> LogRecord:
         """Append an event, by default a view of a moment ago."""
         now_ms = START_MS + len(self.log) * 1000
         event = {
@@ -175,7 +177,7 @@ async def test_a_view_becomes_a_feature_and_a_line_of_the_timeline(world: World)
 
 async def test_rows_are_durable_before_anything_is_published(world: World) -> None:
     class Onlooker(MemoryProducer):
-        async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> MemoryRecord:
+        async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> LogRecord:
             if topic == FEATURES.name:
                 assert value is not None
                 seen.append((json.loads(value)["version"], (await world.state()).version))

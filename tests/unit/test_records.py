@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtime.memory_producer import MemoryRecord
+from runtime.delivery import LogRecord
 from schemas.events import decode_record, decode_records
 from streams.records import read
 
@@ -22,8 +22,8 @@ EVENT: dict[str, Any] = {
 }
 
 
-def record(value: bytes | None, offset: int = 0) -> MemoryRecord:
-    return MemoryRecord("events", 3, offset, APPENDED_MS, b"user-1", value, ())
+def record(value: bytes | None, offset: int = 0) -> LogRecord:
+    return LogRecord("events", 3, offset, APPENDED_MS, b"user-1", value, ())
 
 
 def event(**changes: Any) -> bytes:
