@@ -1,14 +1,28 @@
 cimport cython
+from cpython.array cimport array as Int64s
+
+from features cimport int64s
 
 
 cdef class Cells:
-    cdef public list numbers
+    cdef public Int64s numbers
     cdef public Py_ssize_t width
 
-    @cython.locals(place=cython.Py_ssize_t, width=cython.Py_ssize_t)
+    @cython.locals(place=cython.Py_ssize_t, width=cython.Py_ssize_t, numbers=Int64s)
     cpdef Py_ssize_t find(self, long long index) except -2
 
-    cpdef insert(self, index, totals)
+    cpdef Py_ssize_t make(self, long long index) except -2
 
-    @cython.locals(place=cython.Py_ssize_t, width=cython.Py_ssize_t)
+    @cython.locals(slot=cython.Py_ssize_t, total=cython.Py_ssize_t)
+    cpdef count(self, Py_ssize_t place, tuple slots, long long amount)
+
+    @cython.locals(place=cython.Py_ssize_t, width=cython.Py_ssize_t, numbers=Int64s)
     cpdef Py_ssize_t from_on(self, long long index) except -2
+
+    @cython.locals(first=cython.Py_ssize_t)
+    cpdef list totals(self, Py_ssize_t begin, Py_ssize_t end)
+
+    @cython.locals(
+        place=cython.Py_ssize_t, width=cython.Py_ssize_t, number=cython.longlong, total=cython.longlong, numbers=Int64s
+    )
+    cdef _total(self, Py_ssize_t first, Py_ssize_t end)

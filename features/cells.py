@@ -15,9 +15,13 @@ A window W read at `now` is the sum of the cells whose index is at least floor((
     ^ covered from here
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
+
+from features import int64s
 
 _MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
@@ -44,21 +48,23 @@ LAYERS: Final = (
 HOURS: Final = LAYERS[1]
 DAYS: Final = LAYERS[2]
 LONGEST_WINDOW_MS: Final = DAYS.longest_window_ms
-LARGEST_TOTAL: Final = 2**62  # as packed integers have 64 bits
+LARGEST_TOTAL: Final = 2**62  # as integers here have 64 bits
+_LARGEST_SUMMED: Final = 2**50  # 4 096 of them fit into 64 bits, and no layer has as many cells
 
 _UNIT_MS = {"m": _MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 
 
-class Cells:
+class Cells:  # with slots where it is compiled, see cells.pxd
     """The cells of one layer, oldest first: of each its index, then one total per windowed measure, in catalogue order.
 
-    Totals are whole numbers; sums are in millionths. All of it is one flat list, because what a state has scattered in
+    Totals are whole numbers; sums are in millionths. All of it is one block, because what a state has scattered in
     memory is waited for at every visit of its user.
     """
 
-    def __init__(self, measures: int) -> None:
-        self.numbers: list[int] = []
+    def __init__(self, measures: int, numbers: list[int]) -> None:
+        """Raises OverflowError for a number of more than 64 bits."""
         self.width = 1 + measures
+        self.numbers = int64s.of(numbers)
 
     def __len__(self) -> int:
         """Number of cells."""
@@ -74,31 +80,53 @@ class Cells:
         """Where in `numbers` the cell begins, or -1. Looks from the newest on."""
         numbers, width = self.numbers, self.width
         place = len(numbers) - width
-        while place >= 0 and numbers[place] > index:
+        while place >= 0 and int64s.at(numbers, place) > index:
             place -= width
-        return place if place >= 0 and numbers[place] == index else -1
+        return place if place >= 0 and int64s.at(numbers, place) == index else -1
 
-    def insert(self, index: int, totals: Sequence[int]) -> None:
-        """Add a cell that is not there yet."""
+    def make(self, index: int) -> int:
+        """Where a cell begins that was not there yet."""
         place = self.from_on(index)
-        self.numbers[place:place] = (index, *totals)
+        int64s.insert_zeros(self.numbers, place, self.width)
+        int64s.put(self.numbers, place, index)
+        return place
 
     def remove(self, place: int) -> None:
         """Remove the cell that begins there."""
-        del self.numbers[place : place + self.width]
+        int64s.remove(self.numbers, place, self.width)
+
+    def count(self, place: int, slots: tuple[int, ...], amount: int) -> None:
+        """Add the amount to the totals of these measures, in the cell that begins there."""
+        for slot in slots:
+            total = place + 1 + slot
+            int64s.put(self.numbers, total, int64s.at(self.numbers, total) + amount)
 
     def from_on(self, index: int) -> int:
         """Where in `numbers` the first cell begins that has this index or a later one; the end if none has."""
         numbers, width = self.numbers, self.width
         place = len(numbers)
-        while place and numbers[place - width] >= index:
+        while place and int64s.at(numbers, place - width) >= index:
             place -= width
         return place
 
     def items(self) -> Iterator[tuple[int, list[int]]]:
         """Index and totals of each cell."""
         for place in range(0, len(self.numbers), self.width):
-            yield self.numbers[place], self.numbers[place + 1 : place + self.width]
+            yield self.numbers[place], self.numbers[place + 1 : place + self.width].tolist()
+
+    def totals(self, begin: int, end: int) -> list[int]:
+        """The sum of the cells between these places, measure by measure."""
+        return [self._total(first, end) for first in range(begin + 1, begin + self.width)]
+
+    def _total(self, first: int, end: int) -> int:
+        numbers, width = self.numbers, self.width
+        total = 0
+        for place in range(first, end, width):
+            number = int64s.at(numbers, place)
+            if not -_LARGEST_SUMMED < number < _LARGEST_SUMMED:
+                return sum(numbers[first:end:width])
+            total += number
+        return total
 
 
 def parse_window(text: str) -> int:
@@ -148,14 +176,14 @@ def merge(left: tuple[Cells, ...], right: tuple[Cells, ...]) -> tuple[Cells, ...
 
 
 def cells_of(totals: Mapping[int, Sequence[int]], measures: int) -> Cells:
-    """Cells by index, each with the totals of so many measures. Raises ValueError."""
-    cells = Cells(measures)
+    """Cells by index, each with the totals of so many measures. Raises ValueError and OverflowError."""
+    numbers: list[int] = []
     for index in sorted(totals):
         of_cell = totals[index]
         if len(of_cell) != measures:
             raise ValueError(f"a cell has {len(of_cell)} totals instead of {measures}")
-        cells.numbers += (index, *of_cell)
-    return cells
+        numbers += (index, *of_cell)
+    return Cells(measures, numbers)
 
 
 def covered_from(window_ms: int, now_ms: int, hop_ms: int | None = None) -> int:

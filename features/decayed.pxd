@@ -1,7 +1,9 @@
 cimport cython
+from libc cimport math
 
 from features.adding cimport Adder
 from features.reading cimport Reading
+from features.texts cimport shared
 
 
 cdef class DecayedPart:

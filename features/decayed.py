@@ -8,7 +8,7 @@ import heapq
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp2
+from math import fsum, ldexp
 from typing import ClassVar, Final
 
 import msgspec
@@ -83,9 +83,9 @@ class DecayedAdder(Adder):
         scores = own.scores
         score = scores.get(key)
         if score is not None:
-            scores[key] = score + weight * exp2(age)
+            scores[key] = score + weight * math.exp2(age)
         elif weight:
-            scores[shared(key)] = weight * exp2(age)
+            scores[shared(key)] = weight * math.exp2(age)
             if len(scores) > self.most_keys:
                 self.measure.keep(own, self.measure.keys)
 
@@ -163,7 +163,7 @@ class Decayed(PartMeasure[DecayedPart]):
         age = (event.event_time - part.reference_ms) / self.half_life_ms
         if key not in part.scores or not number or not _LONG_AGO <= age <= _STEP:
             return
-        change = self.weights[event.type] * number * exp2(age)
+        change = self.weights[event.type] * number * math.exp2(age)
         left = part.scores[key] - change
         if abs(left) > 1e-12 * abs(change):
             part.scores[key] = left
@@ -177,8 +177,8 @@ class Decayed(PartMeasure[DecayedPart]):
         for part in (left, right):
             halvings = (reference_ms - part.reference_ms) // self.half_life_ms if part.scores or part.dropped else 0
             for key, score in part.scores.items():
-                merged.scores[key] = merged.scores.get(key, 0.0) + math.ldexp(score, -halvings)
-            merged.dropped += math.ldexp(part.dropped, -halvings)
+                merged.scores[key] = merged.scores.get(key, 0.0) + ldexp(score, -halvings)
+            merged.dropped += ldexp(part.dropped, -halvings)
         if len(merged.scores) > 2 * self.keys:
             self.keep(merged, self.keys)
         return merged
@@ -206,9 +206,9 @@ class Decayed(PartMeasure[DecayedPart]):
     def advance(self, part: DecayedPart, reference_ms: int) -> None:
         """Move the reference; keys that no read could list any more go."""
         if part.scores or part.dropped:
-            halvings = (reference_ms - part.reference_ms) // _half_life_ms(self.half_life)
-            factor = math.ldexp(1.0, -halvings)  # a power of two: products with it are exact
-            least = math.ldexp(_GONE, min(halvings, _FARTHEST_AHEAD))
+            halvings = (reference_ms - part.reference_ms) // self.half_life_ms
+            factor = ldexp(1.0, -halvings)  # a power of two: products with it are exact
+            least = ldexp(_GONE, min(halvings, _FARTHEST_AHEAD))
             part.scores = {key: score * factor for key, score in part.scores.items() if not -least <= score <= least}
             part.dropped *= factor
         part.reference_ms = reference_ms
@@ -216,7 +216,7 @@ class Decayed(PartMeasure[DecayedPart]):
     def keep(self, part: DecayedPart, count: int) -> None:
         """Drop all but the `count` keys with the highest scores."""
         kept = dict(heapq.nlargest(count, part.scores.items(), key=lambda item: (item[1], item[0])))
-        part.dropped += math.fsum(abs(score) for key, score in part.scores.items() if key not in kept)
+        part.dropped += fsum(abs(score) for key, score in part.scores.items() if key not in kept)
         part.scores = {key: score for key, score in part.scores.items() if key in kept}
 
 
@@ -274,7 +274,7 @@ def _part(reading: Reading, index: int) -> DecayedPart | None:
 
 def _factor(part: DecayedPart, now_ms: int, half_life_ms: int) -> float:
     """From the reference to the moment of the read."""
-    return exp2(min(_FARTHEST_AHEAD, (part.reference_ms - now_ms) / half_life_ms))
+    return math.exp2(min(_FARTHEST_AHEAD, (part.reference_ms - now_ms) / half_life_ms))
 
 
 _MIXED = Answer(None, reason="scores hold events from after that moment, which cannot be told apart")

@@ -105,7 +105,9 @@ def _inputs(catalogue: Catalogue, feature: Feature, state: UserState) -> dict[st
     for measure, part in zip(catalogue.part_measures, state.parts, strict=False):
         if measure.name in feature.measures:
             values = _fields(part)
-            shown[measure.name] = {name: msgspec.to_builtins(value, str_keys=True) for name, value in values.items()}
+            shown[measure.name] = {
+                name: msgspec.to_builtins(value, str_keys=True, enc_hook=list) for name, value in values.items()
+            }
     return shown
 
 

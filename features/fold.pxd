@@ -29,20 +29,14 @@ cdef class Folder:
 @cython.locals(
     layers=tuple,
     cells=Cells,
-    numbers=list,
-    first=list,
     number=cython.Py_ssize_t,
     hop_ms=cython.longlong,
     longest_ms=cython.longlong,
     index=cython.longlong,
-    newest_index=cython.longlong,
-    width=cython.Py_ssize_t,
     place=cython.Py_ssize_t,
     slot=cython.Py_ssize_t,
-    begin=cython.Py_ssize_t,
 )
 cdef _add_to_cells(UserState state, plan, event, long long time_ms, long long append_ms)
 
 
-@cython.locals(slot=cython.Py_ssize_t)
-cdef _add_sums(UserState state, list numbers, Py_ssize_t totals, tuple sums, event)
+cdef _add_to_sum(UserState state, Cells cells, Py_ssize_t place, amount)

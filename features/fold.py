@@ -56,15 +56,10 @@ Undo = Callable[[Part, Event, int, int], None]
 
 
 class _CellPlan(NamedTuple):
-    """What one event type changes in each cell; `first`: the totals of a cell with one event of it, sums left out."""
+    """Which totals one event type changes in each cell."""
 
     counts: tuple[int, ...]
     sums: tuple[tuple[int, Sum], ...]
-    first: list[int]
-    width: int
-    """Of a cell in the list of its layer."""
-    newest: tuple[int, ...]
-    """Where `counts` are in the newest cell, from the end of the list."""
 
 
 class _Plan(NamedTuple):
@@ -160,15 +155,14 @@ class Folder:
         original = msgspec.structs.replace(undo, type=original_type, event_time=admitted.time_ms)
         plan = self._plans.get(original_type, self._other_plan)
         counted = [admitted.offset >= since for since in state.counts_from_offsets]
-        counts = [slot for slot in plan.cells.counts if counted[slot]]
+        counts = tuple([slot for slot in plan.cells.counts if counted[slot]])
         sums = [(slot, measure) for slot, measure in plan.cells.sums if counted[slot]]
         for layer, cells in zip(LAYERS, state.cells, strict=True):
             place = cells.find(original.event_time // layer.hop_ms)
             if place < 0:
                 continue  # dropped since, or never kept: no read needs it
+            cells.count(place, counts, -1)
             numbers, totals = cells.numbers, place + 1
-            for slot in counts:
-                numbers[totals + slot] -= 1
             for slot, measure in sums:
                 numbers[totals + slot] = added(numbers[totals + slot], -measure.amount(original))
             if not any(numbers[totals : place + cells.width]):
@@ -195,40 +189,25 @@ def _original(window: DuplicateWindow, undo: Event, check: int) -> Admitted | Ou
 
 def _add_to_cells(state: UserState, plan: _CellPlan, event: Event, time_ms: int, append_ms: int) -> None:
     cells: Cells
-    numbers: list[int]
-    counts, sums, first, width, newest = plan
+    counts, sums = plan
     layers = state.cells
-    for layer in _LAYERS:
-        number, hop_ms, longest_ms = layer
-        index, cells = time_ms // hop_ms, layers[number]
-        numbers = cells.numbers
-        newest_index = numbers[-width] if numbers else -1
-        if index == newest_index:
-            for place in newest:
-                numbers[place] += 1
-        elif index > newest_index and index >= (append_ms - longest_ms) // hop_ms:
-            numbers.append(index)
-            numbers.extend(first)
-        else:
-            begin = cells.find(index)
-            if begin >= 0:
-                for slot in counts:
-                    numbers[begin + 1 + slot] += 1
-            elif index >= (append_ms - longest_ms) // hop_ms:
-                cells.insert(index, first)
-            else:
+    for number, hop_ms, longest_ms in _LAYERS:
+        cells = layers[number]
+        index = time_ms // hop_ms
+        place = cells.find(index)
+        if place < 0:
+            if index < (append_ms - longest_ms) // hop_ms:
                 continue  # no later read can need it
-        if sums:
-            _add_sums(state, numbers, cells.find(index) + 1, sums, event)
+            place = cells.make(index)
+        cells.count(place, counts, 1)
+        for slot, measure in sums:
+            _add_to_sum(state, cells, place + 1 + slot, measure.amount(event))
 
 
-def _add_sums(
-    state: UserState, numbers: list[int], totals: int, sums: tuple[tuple[int, Sum], ...], event: Event
-) -> None:
-    for slot, measure in sums:
-        total = numbers[totals + slot] = added(numbers[totals + slot], measure.amount(event))
-        if not -LARGEST_TOTAL < total < LARGEST_TOTAL:
-            state.sums_stopped = True
+def _add_to_sum(state: UserState, cells: Cells, place: int, amount: int) -> None:
+    total = cells.numbers[place] = added(cells.numbers[place], amount)
+    if not -LARGEST_TOTAL < total < LARGEST_TOTAL:
+        state.sums_stopped = True
 
 
 def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
@@ -244,11 +223,9 @@ def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
     ]
     counts = tuple(slot for slot, measure in cells if isinstance(measure, Count))
     sums = tuple((slot, measure) for slot, measure in cells if isinstance(measure, Sum))
-    width = 1 + len(catalogue.cell_measures)
-    first_cell = [int(slot in counts) for slot in range(len(catalogue.cell_measures))]
     return _Plan(
         code_of(event_type),
-        _CellPlan(counts, sums, first_cell, width, tuple(slot + 1 - width for slot in counts)),
+        _CellPlan(counts, sums),
         tuple((place, measure.adder(event_type)) for place, measure in parts),
         tuple((place, measure.undo) for place, measure in parts),
         event_bytes=30 + len(LAYERS) * (10 + 9 * len(catalogue.cell_measures)) + 60 * len(parts),

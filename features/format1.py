@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from features import int64s
 from features.catalogue import Catalogue
 from features.cells import cells_of
 from features.counting import MICRO, Count, Sum
@@ -91,7 +92,7 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
 
 def _sequence(packed: _Packed) -> RecentsPart:
     entries = packed.sequences[0]
-    times_ms, offsets = [each[0] for each in entries], [each[1] for each in entries]
+    times_ms, offsets = int64s.of([each[0] for each in entries]), int64s.of([each[1] for each in entries])
     return RecentsPart([each[2] for each in entries], times_ms, offsets, displaced_ms=packed.last_event_ms or 0)
 
 

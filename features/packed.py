@@ -21,25 +21,25 @@ def pack_cells(layers: Sequence[Cells], append_ms: int) -> tuple[PackedCells, ..
     """The cells of each layer as they are packed."""
     packed: list[PackedCells] = []
     for layer, cells in zip(LAYERS, layers, strict=True):
-        numbers: list[int] = cells.numbers[:]
+        numbers: list[int] = cells.numbers.tolist()
         _shift(numbers, cells.width, -layer.oldest_cell(append_ms))
         packed.append(numbers)
     return tuple(packed)
 
 
 def unpack_cells(layers: Sequence[PackedCells], append_ms: int, measures: int) -> tuple[Cells, ...]:
-    """What `pack_cells` was given, for so many cell measures; takes the lists for its own. Raises ValueError."""
+    """What `pack_cells` was given, for so many cell measures; changes the lists. Raises ValueError and OverflowError."""
     unpacked: list[Cells] = []
     for layer, packed in zip(LAYERS, layers, strict=True):
         oldest = layer.oldest_cell(append_ms)
         if isinstance(packed, dict):
             cells = cells_of({distance + oldest: totals for distance, totals in packed.items()}, measures)
         else:
-            cells = Cells(measures)
-            if len(packed) % cells.width:
-                raise ValueError(f"{len(packed)} numbers are not cells of {cells.width} each")
-            _shift(packed, cells.width, oldest)
-            cells.numbers = packed
+            width = 1 + measures
+            if len(packed) % width:
+                raise ValueError(f"{len(packed)} numbers are not cells of {width} each")
+            _shift(packed, width, oldest)
+            cells = Cells(measures, packed)
         unpacked.append(cells)
     return tuple(unpacked)
 

@@ -14,5 +14,5 @@ cdef class Reading:
     cpdef long long oldest(self, long long window_ms, layer)
     cpdef long long newest(self, layer)
 
-    @cython.locals(cells=Cells, begin=cython.Py_ssize_t, end=cython.Py_ssize_t, width=cython.Py_ssize_t, numbers=list)
+    @cython.locals(cells=Cells, begin=cython.Py_ssize_t, end=cython.Py_ssize_t)
     cpdef list totals(self, window_ms)

@@ -43,19 +43,14 @@ class Reading:  # with slots where it is compiled, see reading.pxd
     def column(self, slot: int, window_ms: int, layer: Layer) -> list[int]:
         """The totals of one measure in the window's cells, oldest first."""
         cells, begin, end = self._span(window_ms, layer)
-        return cells.numbers[begin + 1 + slot : end : cells.width]
+        return cells.numbers[begin + 1 + slot : end : cells.width].tolist()
 
     def totals(self, window_ms: int) -> list[int]:
         """The sum of the window's cells, measure by measure, to be read only."""
         known = self._vectors.get(window_ms)
         if known is None:
             cells, begin, end = self._span(window_ms, layer_of(window_ms))
-            width, numbers = cells.width, cells.numbers
-            if end - begin == width:
-                known = numbers[begin + 1 : end]
-            else:
-                known = [sum(numbers[first:end:width]) for first in range(begin + 1, begin + width)]
-            self._vectors[window_ms] = known
+            known = self._vectors[window_ms] = cells.totals(begin, end)
         return known
 
     def _span(self, window_ms: int, layer: Layer) -> tuple[Cells, int, int]:

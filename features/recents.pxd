@@ -1,5 +1,7 @@
 cimport cython
+from cpython.array cimport array as Int64s
 
+from features cimport int64s
 from features.adding cimport Adder
 from features.reading cimport Reading
 from features.texts cimport shared
@@ -7,8 +9,8 @@ from features.texts cimport shared
 
 cdef class RecentsPart:
     cdef public list values
-    cdef public list times_ms
-    cdef public list offsets
+    cdef public Int64s times_ms
+    cdef public Int64s offsets
     cdef public long long displaced_ms
     cdef public long long doubt_ms
     cpdef remove(self, Py_ssize_t place)
@@ -19,7 +21,7 @@ cdef class RecentsAdder(Adder):
     cdef Py_ssize_t k
     cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)
 
-    @cython.locals(times_ms=list, offsets=list, place=cython.Py_ssize_t, known_ms=cython.longlong)
+    @cython.locals(times_ms=Int64s, offsets=Int64s, place=cython.Py_ssize_t, known_ms=cython.longlong)
     cpdef put(self, RecentsPart part, str value, long long time_ms, long long offset)
 
 

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from array import array
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 import msgspec
 
+from features import int64s
 from features.adding import Adder, Index, Ms, Offset
 from features.checks import check_bound, check_field, check_types, types_of
 from features.definitions import (
@@ -39,14 +41,16 @@ class RecentsPart:
     """
 
     values: list[str]
-    times_ms: list[int]
-    offsets: list[int]
+    times_ms: array[int]
+    offsets: array[int]
     displaced_ms: int = 0
     doubt_ms: int = 0
 
     def remove(self, place: Index) -> None:
         """Take the entry out."""
-        del self.values[place], self.times_ms[place], self.offsets[place]
+        del self.values[place]
+        int64s.remove(self.times_ms, place, 1)
+        int64s.remove(self.offsets, place, 1)
 
 
 class RecentsWire(msgspec.Struct, array_like=True, gc=False):
@@ -77,15 +81,15 @@ class RecentsAdder(Adder):
         times_ms, offsets = part.times_ms, part.offsets
         place = 0  # where the usual event belongs, which is newer than all others
         while place < len(times_ms):
-            known_ms = times_ms[place]
-            if known_ms < time_ms or (known_ms == time_ms and offsets[place] < offset):
+            known_ms = int64s.at(times_ms, place)
+            if known_ms < time_ms or (known_ms == time_ms and int64s.at(offsets, place) < offset):
                 break
             place += 1
         part.values.insert(place, value)
-        times_ms.insert(place, time_ms)
-        offsets.insert(place, offset)
+        int64s.insert(times_ms, place, time_ms)
+        int64s.insert(offsets, place, offset)
         if len(times_ms) > self.k:
-            part.displaced_ms = max(part.displaced_ms, times_ms[self.k])
+            part.displaced_ms = max(part.displaced_ms, int64s.at(times_ms, self.k))
             part.remove(self.k)
 
 
@@ -97,7 +101,7 @@ class LastDistinctAdder(RecentsAdder):
         known: str
         for place, known in enumerate(part.values):
             if known == value:
-                known_ms, known_offset = part.times_ms[place], part.offsets[place]
+                known_ms, known_offset = int64s.at(part.times_ms, place), int64s.at(part.offsets, place)
                 if time_ms == known_ms and offset == known_offset:
                     return
                 part.displaced_ms = max(part.displaced_ms, min(time_ms, known_ms))
@@ -131,7 +135,7 @@ class _Recents(PartMeasure[RecentsPart]):
 
     def zero(self) -> RecentsPart:
         """See PartMeasure."""
-        return RecentsPart([], [], [])
+        return RecentsPart([], int64s.of([]), int64s.of([]))
 
     def undo(self, part: RecentsPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure. Inexact only if something was displaced that may belong back into the list."""
@@ -144,14 +148,13 @@ class _Recents(PartMeasure[RecentsPart]):
 
     def start_epoch(self, part: RecentsPart) -> None:
         """See PartMeasure."""
-        part.offsets = [FORGOTTEN_OFFSET] * len(part.offsets)
+        part.offsets = int64s.of([FORGOTTEN_OFFSET] * len(part.offsets))
 
     def to_wire(self, part: RecentsPart, base: Base) -> RecentsWire:
         """See PartMeasure."""
-        base_ms, base_offset = base
         return RecentsWire(
-            [base_ms - time_ms for time_ms in part.times_ms],
-            [base_offset - offset for offset in part.offsets],
+            int64s.distances(part.times_ms, base.append_ms),
+            int64s.distances(part.offsets, base.offset),
             part.values,
             part.displaced_ms,
             part.doubt_ms,
@@ -162,9 +165,8 @@ class _Recents(PartMeasure[RecentsPart]):
         assert isinstance(wire, RecentsWire)
         if not len(wire.values) == len(wire.ages_ms) == len(wire.offsets_back):
             raise ValueError("a sequence has columns of different lengths")
-        base_ms, base_offset = base
-        times_ms = [base_ms - age_ms for age_ms in wire.ages_ms]
-        offsets = [base_offset - back for back in wire.offsets_back]
+        times_ms = int64s.below(base.append_ms, wire.ages_ms)
+        offsets = int64s.below(base.offset, wire.offsets_back)
         return RecentsPart(wire.values, times_ms, offsets, wire.displaced_ms, wire.doubt_ms)
 
     def share(self, part: RecentsPart) -> None:

@@ -1,3 +1,7 @@
+cimport cython
+from cpython.array cimport array as Int64s
+
+from features cimport int64s
 from features.adding cimport Adder
 from features.reading cimport Reading
 
@@ -7,10 +11,31 @@ cdef class SessionsPart:
     cdef public long long end_ms
     cdef public long long events
     cdef public long long doubt
-    cdef public list earlier
+    cdef public Int64s earlier
+    cpdef keep_latest(self)
+
+    @cython.locals(numbers=Int64s, last=cython.Py_ssize_t)
+    cpdef take_latest(self)
 
 
 cdef class SessionsAdder(Adder):
     cdef long long gap_ms
     cdef long long kept_ms
     cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)
+
+
+@cython.locals(
+    numbers=Int64s,
+    after=cython.Py_ssize_t,
+    before=cython.Py_ssize_t,
+    dropped=cython.Py_ssize_t,
+    start_ms=cython.longlong,
+    end_ms=cython.longlong,
+    events=cython.longlong,
+    doubt=cython.longlong,
+    reached_ms=cython.longlong,
+)
+cdef _join(SessionsPart part, long long time_ms, long long gap_ms, long long oldest_ms)
+
+
+cdef _insert(Int64s numbers, Py_ssize_t place, long long start_ms, long long end_ms, long long events, long long doubt)

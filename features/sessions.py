@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
@@ -11,7 +12,8 @@ from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 
-from features.adding import Adder, Ms, Offset
+from features import int64s
+from features.adding import Adder, Index, Ms, Offset
 from features.cells import HOURS, parse_window
 from features.checks import check_types, types_of, window_of
 from features.counting import past_answer
@@ -53,14 +55,14 @@ _NO_RUN: Final = Run(0, 0, 0, 0)
 class SessionsPart:
     """Runs, more than a gap apart: the fields of the latest one, which most events belong to, and those before it.
 
-    `earlier` is flat, oldest run first. Without `events` there is no run at all.
+    `earlier` has four numbers for each run, oldest run first. Without `events` there is no run at all.
     """
 
     start_ms: int = 0
     end_ms: int = 0
     events: int = 0
     doubt: int = 0
-    earlier: list[int] = field(default_factory=list)
+    earlier: array[int] = field(default_factory=lambda: int64s.of([]))
 
     def latest(self) -> Run:
         """The latest run."""
@@ -72,11 +74,21 @@ class SessionsPart:
         runs = [Run(*each) for each in zip(numbers, numbers, numbers, numbers, strict=True)]
         return [*runs, self.latest()] if self.events else runs
 
+    def keep_latest(self) -> None:
+        """Put the latest run, if there is one, to the end of `earlier`."""
+        if self.events:
+            _insert(self.earlier, len(self.earlier), self.start_ms, self.end_ms, self.events, self.doubt)
+
     def take_latest(self) -> None:
         """Move the last of the runs in `earlier` to where the latest one belongs."""
-        latest = tuple(self.earlier[-_WIDTH:])
-        del self.earlier[-_WIDTH:]
-        self.start_ms, self.end_ms, self.events, self.doubt = latest or _NO_RUN
+        numbers = self.earlier
+        last = len(numbers) - _WIDTH
+        if last < 0:
+            self.start_ms = self.end_ms = self.events = self.doubt = 0
+            return
+        self.start_ms, self.end_ms = int64s.at(numbers, last), int64s.at(numbers, last + 1)
+        self.events, self.doubt = int64s.at(numbers, last + 2), int64s.at(numbers, last + 3)
+        int64s.remove(numbers, last, _WIDTH)
 
 
 AnyRun = Run | SessionsPart
@@ -162,7 +174,7 @@ class Sessions(PartMeasure[SessionsPart]):
                 at_border = time_ms in (run.start_ms, run.end_ms)
                 doubt = run.doubt | (at_border or run.end_ms - run.start_ms > self.gap_ms)
                 runs[place : place + 1] = [run._replace(events=run.events - 1, doubt=doubt)] if run.events > 1 else []
-                part.earlier = [*chain.from_iterable(runs)]
+                part.earlier = int64s.of([*chain.from_iterable(runs)])
                 part.take_latest()
                 return
 
@@ -176,14 +188,14 @@ class Sessions(PartMeasure[SessionsPart]):
                 joined[-1] = Run(last.start_ms, end_ms, last.events + run.events, last.doubt | run.doubt)
             else:
                 joined.append(run)
-        merged = SessionsPart(earlier=[*chain.from_iterable(joined)])
+        merged = SessionsPart(earlier=int64s.of([*chain.from_iterable(joined)]))
         merged.take_latest()
         return merged
 
     def to_wire(self, part: SessionsPart, base: Base) -> SessionsWire:
         """See PartMeasure."""
         packed: list[int] = []
-        numbers = [*part.earlier, *part.latest()] if part.events else part.earlier
+        numbers = [*part.earlier, *part.latest()] if part.events else part.earlier.tolist()
         for place in range(0, len(numbers), _WIDTH):
             end_ms = numbers[place + 1]
             packed += (base.append_ms - end_ms, end_ms - numbers[place], numbers[place + 2] * 2 + numbers[place + 3])
@@ -197,30 +209,40 @@ class Sessions(PartMeasure[SessionsPart]):
         for age_ms, length_ms, events in zip(packed, packed, packed, strict=True):
             end_ms = base.append_ms - age_ms
             earlier += (end_ms - length_ms, end_ms, events >> 1, events & 1)
-        part = SessionsPart(earlier=earlier)
+        part = SessionsPart(earlier=int64s.of(earlier))
         part.take_latest()
         return part
 
 
-def _join(part: SessionsPart, time_ms: int, gap_ms: int, oldest_ms: int) -> None:
+def _join(part: SessionsPart, time_ms: Ms, gap_ms: Ms, oldest_ms: Ms) -> None:
     """Make one run of the event and every run within a gap of it, and drop the runs that ended before `oldest_ms`."""
+    part.keep_latest()
     numbers = part.earlier
-    if part.events:
-        numbers += (part.start_ms, part.end_ms, part.events, part.doubt)
     after = len(numbers)
-    while after and numbers[after - _WIDTH] > time_ms + gap_ms:
+    while after and int64s.at(numbers, after - _WIDTH) > time_ms + gap_ms:
         after -= _WIDTH
     before = after
     start_ms, end_ms, events, doubt = time_ms, time_ms, 1, 0
     reached_ms = max(time_ms - gap_ms, oldest_ms)  # what ended before is gone, whether or not it was dropped yet
-    while before and numbers[before - _WIDTH + 1] >= reached_ms:
+    while before and int64s.at(numbers, before - _WIDTH + 1) >= reached_ms:
         before -= _WIDTH
-        start_ms, end_ms = min(start_ms, numbers[before]), max(end_ms, numbers[before + 1])
-        events, doubt = events + numbers[before + 2], doubt | numbers[before + 3]
-    numbers[before:after] = (start_ms, end_ms, events, doubt)
-    while numbers and numbers[1] < oldest_ms:
-        del numbers[:_WIDTH]
+        start_ms, end_ms = min(start_ms, int64s.at(numbers, before)), max(end_ms, int64s.at(numbers, before + 1))
+        events, doubt = events + int64s.at(numbers, before + 2), doubt | int64s.at(numbers, before + 3)
+    int64s.remove(numbers, before, after - before)
+    _insert(numbers, before, start_ms, end_ms, events, doubt)
+    dropped = 0
+    while dropped < len(numbers) and int64s.at(numbers, dropped + 1) < oldest_ms:
+        dropped += _WIDTH
+    int64s.remove(numbers, 0, dropped)
     part.take_latest()
+
+
+def _insert(numbers: array[int], place: Index, start_ms: Ms, end_ms: Ms, events: Index, doubt: Index) -> None:
+    int64s.insert_zeros(numbers, place, _WIDTH)
+    int64s.put(numbers, place, start_ms)
+    int64s.put(numbers, place + 1, end_ms)
+    int64s.put(numbers, place + 2, events)
+    int64s.put(numbers, place + 3, doubt)
 
 
 @dataclass(frozen=True, slots=True)

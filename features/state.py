@@ -72,7 +72,7 @@ class UserState:
 
 def empty_cells(measures: int) -> tuple[Cells, ...]:
     """No cell in any layer, for so many measures."""
-    return tuple(Cells(measures) for _ in LAYERS)
+    return tuple(Cells(measures, []) for _ in LAYERS)
 
 
 class Zeros(Protocol):

@@ -1,1 +1,4 @@
+cdef dict _texts
+
+
 cpdef str shared(str text)

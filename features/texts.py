@@ -13,6 +13,9 @@ def shared(text: str) -> str:
 
     Unlike `sys.intern` it forgets: after 50 000 texts it begins anew, and equal ones may be held twice.
     """
-    if len(_texts) >= _MOST:
-        _texts.clear()
-    return _texts.setdefault(text, text)
+    known = _texts.get(text)
+    if known is None:
+        if len(_texts) >= _MOST:
+            _texts.clear()
+        known = _texts[text] = text
+    return known

@@ -107,7 +107,9 @@ def _typed() -> list[str]:
 
 
 def _sources_of_typed() -> set[Path]:
-    return {_file(name, suffix) for name in _typed() for suffix in (".py", ".pxd")}
+    folders = {_file(name, ".py").parent for name in MODULES}
+    declarations = {folder / file.name for folder in folders for file in (ROOT / folder).glob("*.pxd")}
+    return {_file(name, ".py") for name in _typed()} | declarations
 
 
 def _library(name: str, root: Path | None = None) -> Path:

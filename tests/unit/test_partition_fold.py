@@ -349,7 +349,7 @@ class Spoiling(Folder):
     def fold(self, state: UserState, event: Event, position: Position, append_ms: int) -> Outcome:
         outcome = super().fold(state, event, position, append_ms)
         if event.item_id == "does not pack":
-            state.cells[0].numbers[1] = 2**70
+            state.duplicates.left_packed = True
         if event.item_id == "does not derive":
             for part in state.parts:
                 if isinstance(part, DecayedPart):

@@ -1,0 +1,49 @@
+"""Blocks of 64-bit integers, `array("q")`: a list would hold objects that lie elsewhere in memory.
+
+Compiled modules take these functions from the `.pxd`, which gets at the block itself: there a place that lies outside
+of it is not noticed.
+"""
+
+from __future__ import annotations
+
+from array import array
+
+
+def of(numbers: list[int]) -> array[int]:
+    """A block of them. Raises OverflowError for a number of more than 64 bits."""
+    return array("q", numbers)
+
+
+def at(numbers: array[int], place: int) -> int:
+    """The number there."""
+    return numbers[place]
+
+
+def put(numbers: array[int], place: int, number: int) -> None:
+    """Replace the number there."""
+    numbers[place] = number
+
+
+def insert(numbers: array[int], place: int, number: int) -> None:
+    """Insert the number there."""
+    numbers.insert(place, number)
+
+
+def insert_zeros(numbers: array[int], place: int, count: int) -> None:
+    """Insert so many zeros there."""
+    numbers[place:place] = array("q", bytes(8 * count))
+
+
+def remove(numbers: array[int], place: int, count: int) -> None:
+    """Remove so many numbers from there on."""
+    del numbers[place : place + count]
+
+
+def distances(numbers: array[int], base: int) -> list[int]:
+    """How far each number is below the base."""
+    return [base - number for number in numbers]
+
+
+def below(base: int, distances: list[int]) -> array[int]:
+    """The numbers that are so far below the base. Raises OverflowError."""
+    return array("q", [base - distance for distance in distances])
