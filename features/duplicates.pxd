@@ -1,22 +1,50 @@
-cpdef id_key(str event_id)
+cimport cython
+from cpython.array cimport array as Int64s
+
+from features cimport int64s
+
+
+@cython.locals(hashed=cython.ulonglong, sign=cython.ulonglong)
+cpdef long long id_key(str event_id) except? -1
 
 
 cpdef bytes measured_bytes(event)
 
 
-cpdef check_of(bytes measured)
+@cython.locals(hashed=cython.ulonglong)
+cpdef long long check_of(bytes measured) except -1
 
 
 cdef class DuplicateWindow:
-    cdef public dict ids
-    cdef public list hours
+    cdef public Int64s ids
+    cdef public Py_ssize_t begin
+    cdef public Int64s hours
     cdef public bint forgot
-    cdef public long long evicted_early
-    cdef public long long dropped
-    cdef public long long next_hour_ms
-    cdef public list first_ids
     cdef public bint left_packed
-    cdef public object columns
-    cpdef bint admit(self, key, offset, long long append_ms, time_ms, code, check) except -1
-    cpdef bint _has_left(self, tuple admitted) except -1
-    cpdef advance(self, offset, long long append_ms)
+    cdef public long long evicted_early
+    cdef public long long next_hour_ms
+    cdef Int64s slots
+
+    @cython.locals(ids=Int64s, known=cython.Py_ssize_t, place=cython.Py_ssize_t)
+    cpdef bint admit(
+        self, long long key, long long offset, long long append_ms, long long time_ms, long long code, long long check
+    ) except -1
+
+    @cython.locals(hours=Int64s, hour=cython.longlong, last=cython.Py_ssize_t)
+    cpdef advance(self, long long offset, long long append_ms)
+
+    cpdef tidy(self)
+    cdef _make_room(self)
+    cdef bint _has_left(self, Py_ssize_t place) except -1
+
+    @cython.locals(gone=cython.Py_ssize_t)
+    cdef _expire(self, long long oldest)
+
+    @cython.locals(slots=Int64s, ids=Int64s, last=cython.Py_ssize_t, slot=cython.Py_ssize_t, place=cython.Py_ssize_t)
+    cdef Py_ssize_t _place_of(self, long long key) except -2
+
+    @cython.locals(slots=Int64s, last=cython.Py_ssize_t, slot=cython.Py_ssize_t)
+    cdef _enter(self, Py_ssize_t place)
+
+    @cython.locals(size=cython.Py_ssize_t, place=cython.Py_ssize_t)
+    cdef _make_table(self)

@@ -6,22 +6,18 @@ record is original exactly if the window holds its own offset for its id, so a r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from array import array
+from typing import Final, NamedTuple
 
 import xxhash
 
+from features import int64s
 from schemas.events import EVENT_TYPES, UNDO, Event
-
-if TYPE_CHECKING:
-    from features.packed_ids import Columns
 
 HORIZON_HOURS: Final = 24
 # More than the records of one flush (2 000), so that an id of an unacknowledged flush is never evicted. With what an
 # undo needs an id takes 19 bytes: 39 of the 64 KiB that a state may have.
 MAX_IDS: Final = 2_048
-_AT_ONCE: Final = 64
 _HOUR_MS: Final = 3_600_000
 FORGOTTEN_OFFSET: Final = -1
 
@@ -33,9 +29,9 @@ UNKNOWN_CODE: Final = 127  # read from a format that did not remember types
 _UNDONE: Final = 128
 _hash_of: Final = xxhash.xxh3_64_intdigest
 _EMPTY: Final = "\0"  # an empty text is a value, no text is none
-
-AdmittedFields = tuple[int, int, int, int]
-"""The fields of Admitted as a plain tuple, which is made in a fifth of the time."""
+WIDTH: Final = 5
+"""Numbers of each id in `DuplicateWindow.ids`."""
+_FEWEST_SLOTS: Final = 16
 
 
 class Admitted(NamedTuple):
@@ -48,8 +44,9 @@ class Admitted(NamedTuple):
 
 
 def id_key(event_id: str) -> int:
-    """64-bit key of an event id. Within one user's window a chance collision has odds below 1e-12."""
-    return _hash_of(event_id.lower().encode())
+    """64-bit key of an event id, signed. Within one user's window a chance collision has odds below 1e-12."""
+    hashed, sign = _hash_of(event_id.lower().encode()), 2**63
+    return (hashed ^ sign) - sign
 
 
 def measured_bytes(event: Event) -> bytes:
@@ -67,7 +64,8 @@ def measured_bytes(event: Event) -> bytes:
 
 def check_of(measured: bytes) -> int:
     """16 bits that tell an undo's fields from those of the original, but for one mistake in 65 536."""
-    return _hash_of(measured) & 0xFFFF
+    hashed = _hash_of(measured)
+    return hashed & 0xFFFF
 
 
 def code_of(event_type: str) -> int:
@@ -87,30 +85,51 @@ def is_unknown(code: int) -> bool:
     return code == UNKNOWN_CODE
 
 
-@dataclass  # with slots where it is compiled, see duplicates.pxd
-class DuplicateWindow:
+class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
     """Ids in the order of their first offsets; `hours` marks where each hour of log time begins.
 
-    `hours` alternates the number of an hour and its first offset; an id from before the first of them has left. It
-    stays in `ids` until `tidy`, since a user who comes back after a day has many of them, and to take them out one by
-    one is what `pack` can do for all of them at once.
+    `ids` has the key of each id and the numbers of its Admitted. What lies before `begin` has left; it stays until the
+    table is made anew. `hours` alternates the number of an hour and its first offset; an id from before the first of
+    them has left, too, and `tidy` moves `begin` past it.
+
+    `slots` is a hash table with open addressing (Knuth, "The Art of Computer Programming", 6.4): the place of an id in
+    `ids`, plus 1, is in the slot that the lower bits of its key name, or in the next one that was free.
     """
 
-    ids: dict[int, AdmittedFields] = field(default_factory=dict)
-    hours: list[int] = field(default_factory=list)
-    forgot: bool = False
-    """Whether an id ever left the window: only until then is an unknown id one that never came."""
-    evicted_early: int = 0  # ids that the count limit pushed out before their 24 hours were over; not stored
-    dropped: int = field(default=0, compare=False)
-    """Ids that have left at the front since this object was made."""
-    next_hour_ms: int = field(default=0, compare=False)
-    """When the hour after the last of `hours` begins; 0 until it was looked up."""
-    first_ids: list[int] = field(default_factory=list, compare=False, repr=False)
-    """The oldest keys of `ids`, the very oldest last: those that the count limit pushes out next; may be empty."""
-    left_packed: bool = field(default=False, compare=False)
-    """The ids were not unpacked: the state is to be read alone, and `pack` refuses it."""
-    columns: Columns | None = field(default=None, compare=False, repr=False)
-    """See features.packed_ids; None after a change that is not at the end or the front."""
+    def __init__(
+        self,
+        ids: array[int] | None = None,
+        hours: array[int] | None = None,
+        *,
+        forgot: bool = False,
+        left_packed: bool = False,
+    ) -> None:
+        self.ids = int64s.of([]) if ids is None else ids
+        self.hours = int64s.of([]) if hours is None else hours
+        self.forgot = forgot
+        """Whether an id ever left the window: only until then is an unknown id one that never came."""
+        self.left_packed = left_packed
+        """The ids were not unpacked: the state is to be read alone, and `pack` refuses it."""
+        self.evicted_early = 0
+        """Ids that the count limit pushed out before their 24 hours were over; not stored."""
+        self.begin = 0
+        self.next_hour_ms = 0
+        """When the hour after the last of `hours` begins; 0 until it was looked up."""
+        self._make_table()
+
+    def __len__(self) -> int:
+        """Number of ids."""
+        return (len(self.ids) - self.begin) // WIDTH
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the other one remembers the same."""
+        return (
+            isinstance(other, DuplicateWindow)
+            and (self.hours, self.forgot, self.evicted_early) == (other.hours, other.forgot, other.evicted_early)
+            and self.ids[self.begin :] == other.ids[other.begin :]
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
 
     def holds(self, key: int, offset: int) -> bool:
         """Whether the record at `offset` was the first of its id."""
@@ -119,79 +138,114 @@ class DuplicateWindow:
 
     def find(self, key: int) -> Admitted | None:
         """What is known of the event with this id."""
-        fields = self.ids.get(key)
-        return None if fields is None or self._has_left(fields) else Admitted(*fields)
+        place = self._place_of(key)
+        if place < 0 or self._has_left(place):
+            return None
+        return Admitted(*self.ids[place + 1 : place + WIDTH])
 
     def admit(self, key: int, offset: int, append_ms: int, time_ms: int, code: int, check: int) -> bool:
         """Remember the id; False if it was seen before."""
-        ids = self.ids
-        if key in ids:
-            if not self._has_left(ids[key]):
+        known = self._place_of(key)
+        if known >= 0:
+            if not self._has_left(known):
                 return False
             self.tidy()
         if append_ms >= self.next_hour_ms:
             self.advance(offset, append_ms)
-        ids[key] = (offset, time_ms, code, check)
-        if len(ids) > MAX_IDS:
+        ids = self.ids
+        place = len(ids)
+        int64s.insert_zeros(ids, place, WIDTH)
+        int64s.put(ids, place, key)
+        int64s.put(ids, place + 1, offset)
+        int64s.put(ids, place + 2, time_ms)
+        int64s.put(ids, place + 3, code)
+        int64s.put(ids, place + 4, check)
+        if 2 * (place // WIDTH) < len(self.slots):
+            self._enter(place)
+        else:
+            self._make_table()
+        if len(ids) - self.begin > MAX_IDS * WIDTH:
             self._make_room()
         return True
 
     def mark_undone(self, key: int) -> None:
-        """Remember that the event was taken back."""
-        offset, time_ms, code, check = self.ids[key]
-        self.ids[key] = (offset, time_ms, code | _UNDONE, check)
-        self.columns = None
+        """Remember that the event, which is known, was taken back."""
+        self.ids[self._place_of(key) + 3] |= _UNDONE
 
     def advance(self, offset: int, append_ms: int) -> None:
         """Begin the hour of `append_ms` if it is a new one, and let the ids of hours outside the horizon leave."""
-        hour, hours = append_ms // _HOUR_MS, self.hours
-        if not hours or hour > hours[-2]:
-            hours += (hour, offset)
-            if hours[0] < hour - HORIZON_HOURS:
-                self._expire(hour)
+        hours, hour = self.hours, append_ms // _HOUR_MS
+        last = len(hours) - 2
+        if last < 0 or hour > int64s.at(hours, last):
+            last += 2
+            int64s.insert(hours, last, hour)
+            int64s.insert(hours, last + 1, offset)
+            if int64s.at(hours, 0) < hour - HORIZON_HOURS:
+                self._expire(hour - HORIZON_HOURS)
         self.next_hour_ms = (hours[-2] + 1) * _HOUR_MS
 
     def start_epoch(self) -> None:
         """The topic was made anew: ids stay known, their old offsets must match no new record."""
         self.tidy()
-        self.ids = {key: (FORGOTTEN_OFFSET, *admitted[1:]) for key, admitted in self.ids.items()}
-        self.hours[:] = [self.hours[-2], FORGOTTEN_OFFSET] if self.hours else []
-        self.columns = None
+        for place in range(self.begin, len(self.ids), WIDTH):
+            self.ids[place + 1] = FORGOTTEN_OFFSET
+        if self.hours:
+            self.hours = int64s.of([self.hours[-2], FORGOTTEN_OFFSET])
 
     def tidy(self) -> None:
-        """Take the ids out that have left."""
-        self.first_ids.clear()
-        gone = []
-        for key, admitted in self.ids.items():
-            if not self._has_left(admitted):
-                break
-            gone.append(key)
-        for key in gone:
-            del self.ids[key]
-        self.dropped += len(gone)
+        """Leave out the ids that have left. Offsets rise, those that were forgotten first."""
+        while self.begin < len(self.ids) and self._has_left(self.begin):
+            self.begin += WIDTH
 
     def _make_room(self) -> None:
-        """Take out all that has left if the oldest id has, or else that one."""
-        if not self.first_ids:  # many at once: to find the first key of a dict takes time for all that it once had
-            self.first_ids = [*islice(self.ids, _AT_ONCE)][::-1]
-        if self._has_left(self.ids[self.first_ids[-1]]):
+        """Leave out all that has left if the oldest id has, or else that one."""
+        if self._has_left(self.begin):
             self.tidy()
-            return
-        del self.ids[self.first_ids.pop()]
-        self.dropped += 1
-        self.evicted_early += 1
-        self.forgot = True
+        else:
+            self.begin += WIDTH
+            self.evicted_early += 1
+            self.forgot = True
 
-    def _has_left(self, admitted: AdmittedFields) -> bool:
-        """Offsets in `ids` rise, those that were forgotten first."""
-        return bool(self.hours) and admitted[0] < self.hours[1]
+    def _has_left(self, place: int) -> bool:
+        return len(self.hours) > 0 and int64s.at(self.ids, place + 1) < int64s.at(self.hours, 1)
 
-    def _expire(self, hour: int) -> None:
-        """Drop the hours that lie wholly outside the horizon."""
-        kept = 0
-        while self.hours[kept] < hour - HORIZON_HOURS:
-            kept += 2
-        del self.hours[:kept]
+    def _expire(self, oldest: int) -> None:
+        """Drop the hours before that one."""
+        gone = 0
+        while int64s.at(self.hours, gone) < oldest:
+            gone += 2
+        int64s.remove(self.hours, 0, gone)
         if not self.forgot:
-            oldest = next(iter(self.ids.values()), None)
-            self.forgot = oldest is not None and self._has_left(oldest)
+            self.forgot = self.begin < len(self.ids) and self._has_left(self.begin)
+
+    def _place_of(self, key: int) -> int:
+        """Where in `ids` the id is, or -1."""
+        slots, ids = self.slots, self.ids
+        last = len(slots) - 1
+        slot = key & last
+        while True:
+            place = int64s.at(slots, slot) - 1
+            if place < 0 or (place >= self.begin and int64s.at(ids, place) == key):
+                return place
+            slot = (slot + 1) & last
+
+    def _enter(self, place: int) -> None:
+        """Note the id there in the table, half of which is free at least."""
+        slots = self.slots
+        last = len(slots) - 1
+        slot = int64s.at(self.ids, place) & last
+        while int64s.at(slots, slot):
+            slot = (slot + 1) & last
+        int64s.put(slots, slot, place + 1)
+
+    def _make_table(self) -> None:
+        """Cut off what has left, and note all others in a table of which they take a quarter at most."""
+        int64s.remove(self.ids, 0, self.begin)
+        self.begin = 0
+        size = _FEWEST_SLOTS
+        while size < 4 * len(self):
+            size *= 2
+        self.slots = int64s.of([])
+        int64s.insert_zeros(self.slots, 0, size)
+        for place in range(0, len(self.ids), WIDTH):
+            self._enter(place)

@@ -12,6 +12,8 @@ cdef class Folder:
     cdef object _other_plan
 
     @cython.locals(
+        key=cython.longlong,
+        check=cython.longlong,
         epoch=cython.longlong,
         offset=cython.longlong,
         version=cython.longlong,

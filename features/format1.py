@@ -98,8 +98,9 @@ def _sequence(packed: _Packed) -> RecentsPart:
 
 def _ids(packed: _Packed) -> DuplicateWindow:
     """Format 1 did not remember what an undo needs: such ids still guard against duplicates."""
-    keys, offsets = array("Q"), array("q")
+    keys, offsets = array("q"), array("q")
     keys.frombytes(packed.duplicate_keys)
     offsets.frombytes(packed.duplicate_offsets)
-    ids = {key: (offset, packed.append_ms, UNKNOWN_CODE, 0) for key, offset in zip(keys, offsets, strict=True)}
-    return DuplicateWindow(ids, [*chain.from_iterable(packed.duplicate_hours)], forgot=True)
+    ids = [(key, offset, packed.append_ms, UNKNOWN_CODE, 0) for key, offset in zip(keys, offsets, strict=True)]
+    hours = int64s.of([*chain.from_iterable(packed.duplicate_hours)])
+    return DuplicateWindow(int64s.of([*chain.from_iterable(ids)]), hours, forgot=True)

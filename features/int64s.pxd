@@ -1,4 +1,6 @@
 from cpython.array cimport array, resize_smart
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove, memset
 
 
@@ -53,3 +55,46 @@ cdef inline int remove(array numbers, Py_ssize_t place, Py_ssize_t count) except
 cdef inline list distances(array numbers, long long base):
     cdef Py_ssize_t place
     return [base - numbers.data.as_longlongs[place] for place in range(len(numbers))]
+
+
+cdef inline Py_ssize_t count_from(array numbers, Py_ssize_t first, Py_ssize_t step) noexcept:
+    return (len(numbers) - first + step - 1) // step
+
+
+cdef inline bytes column(array numbers, Py_ssize_t first, Py_ssize_t step, long long base, Py_ssize_t size):
+    cdef Py_ssize_t place, count = count_from(numbers, first, step)
+    cdef bytes data = PyBytes_FromStringAndSize(NULL, count * size)
+    cdef char *there = PyBytes_AS_STRING(data)
+    cdef uint64_t distance, most = (<uint64_t>-1) >> (64 - 8 * size)
+    for place in range(count):
+        distance = <uint64_t>(numbers.data.as_longlongs[first + place * step] - base)
+        if distance > most:
+            distance = most
+        if size == 1:
+            (<uint8_t *>there)[place] = <uint8_t>distance
+        elif size == 2:
+            (<uint16_t *>there)[place] = <uint16_t>distance
+        elif size == 4:
+            (<uint32_t *>there)[place] = <uint32_t>distance
+        else:
+            (<uint64_t *>there)[place] = distance
+    return data
+
+
+cdef inline int put_column(array numbers, Py_ssize_t first, Py_ssize_t step, bytes data, Py_ssize_t size) except -1:
+    cdef Py_ssize_t place, count = count_from(numbers, first, step)
+    cdef char *there = PyBytes_AS_STRING(data)
+    cdef uint64_t number
+    if len(data) != count * size:
+        raise ValueError(f"{len(data)} bytes instead of {count} numbers of {size}")
+    for place in range(count):
+        if size == 1:
+            number = (<uint8_t *>there)[place]
+        elif size == 2:
+            number = (<uint16_t *>there)[place]
+        elif size == 4:
+            number = (<uint32_t *>there)[place]
+        else:
+            number = (<uint64_t *>there)[place]
+        numbers.data.as_longlongs[first + place * step] = <long long>number
+    return 0

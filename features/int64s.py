@@ -7,6 +7,9 @@ of it is not noticed.
 from __future__ import annotations
 
 from array import array
+from typing import Final
+
+_CODES: Final = {1: "B", 2: "H", 4: "I", 8: "q"}
 
 
 def of(numbers: list[int]) -> array[int]:
@@ -47,3 +50,23 @@ def distances(numbers: array[int], base: int) -> list[int]:
 def below(base: int, distances: list[int]) -> array[int]:
     """The numbers that are so far below the base. Raises OverflowError."""
     return array("q", [base - distance for distance in distances])
+
+
+def column(numbers: array[int], first: int, step: int, base: int, size: int) -> bytes:
+    """Every `step`-th number from `first` on, less `base`, in `size` bytes each.
+
+    Of 1, 2 or 4 bytes they are unsigned, and what does not fit becomes the largest that does; of 8 they are signed.
+    """
+    distances = [number - base for number in numbers[first::step]]
+    if size < 8:
+        most = 256**size - 1
+        distances = [each if 0 <= each <= most else most for each in distances]
+    return array(_CODES[size], distances).tobytes()
+
+
+def put_column(numbers: array[int], first: int, step: int, data: bytes, size: int) -> None:
+    """Replace every `step`-th number from `first` on by what `column` made of as many with a `base` of 0.
+
+    Raises ValueError if there are not as many.
+    """
+    numbers[first::step] = array("q", array(_CODES[size], data))

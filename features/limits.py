@@ -44,7 +44,7 @@ def wires(state: UserState, catalogue: Catalogue, base: Base) -> list[Wire]:
 def packed_bytes_at_most(state: UserState, catalogue: Catalogue) -> int:
     """What the state packs to, a little too much rather than too little."""
     kept = len(_encoder.encode([[layer.numbers.tolist() for layer in state.cells], wires(state, catalogue, _FAR_BASE)]))
-    return kept + ID_BYTES * len(state.duplicates.ids) + _HEADER_BYTES
+    return kept + ID_BYTES * len(state.duplicates) + _HEADER_BYTES
 
 
 def prune(state: UserState, catalogue: Catalogue) -> None:

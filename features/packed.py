@@ -28,7 +28,7 @@ def pack_cells(layers: Sequence[Cells], append_ms: int) -> tuple[PackedCells, ..
 
 
 def unpack_cells(layers: Sequence[PackedCells], append_ms: int, measures: int) -> tuple[Cells, ...]:
-    """What `pack_cells` was given, for so many cell measures; changes the lists. Raises ValueError and OverflowError."""
+    """What `pack_cells` was given, for so many cell measures; changes the lists. Raises ValueError or OverflowError."""
     unpacked: list[Cells] = []
     for layer, packed in zip(LAYERS, layers, strict=True):
         oldest = layer.oldest_cell(append_ms)

@@ -103,7 +103,7 @@ def pack(state: UserState, catalogue: Catalogue) -> bytes:
         blob = _encode(state, catalogue)
     if len(blob) > MAX_PACKED_BYTES:
         raise ValueError(f"the state packs to {len(blob)} bytes; at most {MAX_PACKED_BYTES} are stored")
-    id_bytes = ID_BYTES * len(state.duplicates.ids)  # as good as random
+    id_bytes = ID_BYTES * len(state.duplicates)  # as good as random
     if len(blob) <= _COMPRESSED_ABOVE_BYTES or id_bytes > len(blob) // 2:
         return blob
     return bytes(cramjam.zstd.compress(blob, 1))  # in half the time of deflating it

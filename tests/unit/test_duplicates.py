@@ -9,7 +9,7 @@ import pytest
 
 from features.default import CATALOGUE
 from features.definitions import Base
-from features.duplicates import HORIZON_HOURS, MAX_IDS, DuplicateWindow, id_key
+from features.duplicates import HORIZON_HOURS, MAX_IDS, WIDTH, DuplicateWindow, id_key
 from features.fold import Outcome
 from features.packed_ids import pack_ids, unpack_ids
 from features.packing import pack, unpack
@@ -72,8 +72,22 @@ def test_a_busy_window_holds_what_the_count_and_the_horizon_allow() -> None:
             admitted.append((hour, key))
         admitted = [each for each in admitted[-MAX_IDS:] if each[0] >= hour - HORIZON_HOURS]
         window.tidy()
-        assert list(window.ids) == [key for _, key in admitted]
+        assert window.ids[window.begin :: WIDTH].tolist() == [key for _, key in admitted]
     assert window.evicted_early > 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_keys_that_fall_into_one_slot_are_told_apart(seed: int) -> None:
+    window, hours_of, rng = DuplicateWindow(), dict[int, int](), random.Random(seed)
+    hour = latest = NOW_MS // HOUR_MS
+    for offset in range(5_000):
+        hour += rng.random() < 0.02
+        key = rng.choice((-1, 1)) * (rng.randrange(300) << 40 | 5)
+        known = key in hours_of and hours_of[key] >= latest - HORIZON_HOURS
+        assert window.admit(key, offset, hour * HOUR_MS, 0, 0, 0) is not known
+        if not known:
+            hours_of[key] = latest = hour
+    assert len(set(hours_of.values())) > HORIZON_HOURS
 
 
 def test_ids_stay_known_when_the_topic_is_made_anew() -> None:
@@ -113,7 +127,9 @@ def test_an_offset_far_beyond_the_first_is_remembered_as_it_is(packed_first: boo
 
 
 def test_an_offset_that_did_not_fit_is_that_of_an_id_that_is_known() -> None:
-    window = DuplicateWindow({1: (10, NOW_MS, 0, 0), 2: (10 + 2**40, NOW_MS, 0, 0)}, [NOW_MS // HOUR_MS, 10])
+    window = DuplicateWindow()
+    window.admit(1, 10, NOW_MS, NOW_MS, 0, 0)
+    window.admit(2, 10 + 2**40, NOW_MS, NOW_MS, 0, 0)
     base = Base(NOW_MS, 10 + 2**40)
     again = unpack_ids(pack_ids(window, base), base)
     assert again.find(2) is not None

@@ -74,7 +74,7 @@ def test_a_user_with_thousands_of_events_a_day_stays_below_the_cap() -> None:
     for n in range(2 * MAX_IDS):
         log.send(make_event(NOW_MS - n * 1000, item_id=f"sku-{n}", category=f"category-{n % 300}"))
     assert packed_bytes(log.state) <= MAX_PACKED_BYTES
-    assert len(log.state.duplicates.ids) == MAX_IDS
+    assert len(log.state.duplicates) == MAX_IDS
     assert log.value("viewCount24h") == 2 * MAX_IDS
 
 
