@@ -1,2 +1,2 @@
 cdef class Adder:
-    cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)
+    cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)

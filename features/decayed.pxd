@@ -14,11 +14,14 @@ cdef class DecayedPart:
 
 cdef class DecayedAdder(Adder):
     cdef object measure
-    cdef object by
-    cdef object number
+    cdef Py_ssize_t by
+    cdef Py_ssize_t number
     cdef double weight
     cdef long long half_life_ms
     cdef Py_ssize_t most_keys
 
     @cython.locals(weight=cython.double, age=cython.double, scores=dict)
-    cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)
+    cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)
+
+    @cython.locals(halvings=cython.longlong, factor=cython.double, least=cython.double)
+    cdef advance(self, DecayedPart part, long long half_lives)

@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from features.adding import Adder, Ms, Offset
+from features.adding import Adder, Fields, Index, Ms, Offset, place_of
 from features.cells import parse_window
 from features.checks import check_bound, check_field, check_types
 from features.definitions import (
@@ -59,24 +59,24 @@ class DecayedAdder(Adder):
 
     def __init__(self, measure: Decayed, weight: float) -> None:
         self.measure = measure
-        self.by = measure.by
-        self.number = measure.value
+        self.by = -1 if measure.by is None else place_of(measure.by)
+        self.number = -1 if measure.value is None else place_of(measure.value)
         self.weight = weight
         self.half_life_ms = measure.half_life_ms
         self.most_keys = 2 * measure.keys
 
-    def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+    def add(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
         own: DecayedPart = part
-        key: str | None = "" if self.by is None else getattr(event, self.by)
+        key: str | None = "" if self.by < 0 else fields[self.by]
         if key is None:
             return
         weight = self.weight
-        if self.number is not None:
-            weight *= getattr(event, self.number) or 0.0
+        if self.number >= 0:
+            weight *= fields[self.number] or 0.0
         age = (time_ms - own.reference_ms) / self.half_life_ms
         if age > _STEP:
-            self.measure.advance(own, time_ms // self.half_life_ms * self.half_life_ms)
+            self.advance(own, time_ms // self.half_life_ms)
             age = (time_ms - own.reference_ms) / self.half_life_ms
         elif age < _LONG_AGO:
             return
@@ -88,6 +88,16 @@ class DecayedAdder(Adder):
             scores[shared(key)] = weight * math.exp2(age)
             if len(scores) > self.most_keys:
                 self.measure.keep(own, self.measure.keys)
+
+    def advance(self, part: DecayedPart, half_lives: Index) -> None:
+        """Move the reference to so many half-lives; keys that no read could list any more go."""
+        if part.scores or part.dropped:
+            halvings = half_lives - part.reference_ms // self.half_life_ms
+            factor = ldexp(1.0, -halvings)  # a power of two: products with it are exact
+            least = ldexp(_GONE, min(halvings, _FARTHEST_AHEAD))
+            part.scores = {key: score * factor for key, score in part.scores.items() if not -least <= score <= least}
+            part.dropped *= factor
+        part.reference_ms = half_lives * self.half_life_ms
 
 
 class DecayedWire(msgspec.Struct, array_like=True, gc=False):
@@ -119,6 +129,7 @@ class Decayed(PartMeasure[DecayedPart]):
     version: int = 1
     maths: ClassVar[int] = 1
     part_type: ClassVar[type[DecayedPart]] = DecayedPart
+    bytes_per_event: ClassVar[int] = 15
     wire_type: ClassVar[type[DecayedWire]] = DecayedWire
 
     def event_types(self) -> tuple[str, ...]:
@@ -202,16 +213,6 @@ class Decayed(PartMeasure[DecayedPart]):
             return False
         self.keep(part, len(part.scores) // 2)
         return True
-
-    def advance(self, part: DecayedPart, reference_ms: int) -> None:
-        """Move the reference; keys that no read could list any more go."""
-        if part.scores or part.dropped:
-            halvings = (reference_ms - part.reference_ms) // self.half_life_ms
-            factor = ldexp(1.0, -halvings)  # a power of two: products with it are exact
-            least = ldexp(_GONE, min(halvings, _FARTHEST_AHEAD))
-            part.scores = {key: score * factor for key, score in part.scores.items() if not -least <= score <= least}
-            part.dropped *= factor
-        part.reference_ms = reference_ms
 
     def keep(self, part: DecayedPart, count: int) -> None:
         """Drop all but the `count` keys with the highest scores."""

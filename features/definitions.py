@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, Protocol,
 
 import msgspec
 
-from features.adding import Adder
+from features.adding import Adder, fields_of
 from features.reading import Reading
 from schemas.events import Event
 
@@ -85,6 +85,8 @@ class PartMeasure(ABC, Generic[P]):
     maths: ClassVar[int] = 1
     """Rises when the same definition computes or stores something else: new maths never reads old state."""
     part_type: ClassVar[type[Part]]
+    bytes_per_event: ClassVar[int] = 60
+    """What an event can add to the packed part at most, apart from its texts; an integer takes up to 9."""
     wire_type: ClassVar[type[Wire] | None] = None
     """None for a part that is packed as it is."""
 
@@ -106,7 +108,7 @@ class PartMeasure(ABC, Generic[P]):
 
     def add(self, part: P, event: Event, offset: int, append_ms: int) -> None:
         """Count an event; `append_ms` is the latest moment of the log so far."""
-        self.adder(event.type).add(part, event, event.event_time, offset, append_ms)
+        self.adder(event.type).add(part, fields_of(event), event.event_time, offset, append_ms)
 
     @abstractmethod
     def undo(self, part: P, event: Event, offset: int, append_ms: int) -> None:

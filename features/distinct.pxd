@@ -14,10 +14,10 @@ cdef class DistinctPart:
 
 cdef class DistinctAdder(Adder):
     cdef object measure
-    cdef object field
+    cdef Py_ssize_t field
     cdef long long hop_ms
     cdef long long kept_hours
 
     # An hour and a place stay objects: from the year 2927 on a place has more than 63 bits.
     @cython.locals(oldest=cython.longlong, times=dict)
-    cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)
+    cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)

@@ -10,7 +10,7 @@ import msgspec
 import xxhash
 
 from features import sliding_hll
-from features.adding import Adder, Ms, Offset
+from features.adding import Adder, Fields, Ms, Offset, place_of
 from features.cells import HOURS
 from features.checks import check_field, check_types, types_of, window_of
 from features.counting import past_answer
@@ -57,14 +57,14 @@ class DistinctAdder(Adder):
 
     def __init__(self, measure: Distinct) -> None:
         self.measure = measure
-        self.field = measure.field
+        self.field = place_of(measure.field)
         self.hop_ms = HOURS.hop_ms
         self.kept_hours = HOURS.longest_window_ms // HOURS.hop_ms
 
-    def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+    def add(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
         own: DistinctPart = part
-        value: str | None = getattr(event, self.field)
+        value: str | None = fields[self.field]
         hour = time_ms // self.hop_ms
         oldest = append_ms // self.hop_ms - self.kept_hours
         if value is None or hour < oldest:
@@ -118,6 +118,7 @@ class Distinct(PartMeasure[DistinctPart]):
     version: int = 1
     maths: ClassVar[int] = 1
     part_type: ClassVar[type[DistinctPart]] = DistinctPart
+    bytes_per_event: ClassVar[int] = 40
     wire_type: ClassVar[type[DistinctWire]] = DistinctWire
 
     def event_types(self) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ from features cimport int64s
 cpdef long long id_key(str event_id) except? -1
 
 
-cpdef bytes measured_bytes(event)
+@cython.locals(item_id=str, category=str, currency=str, search_term=str, list_id=str, text=str)
+cpdef bytes measured_bytes(tuple fields)
 
 
 @cython.locals(hashed=cython.ulonglong)

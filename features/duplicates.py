@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 import xxhash
 
 from features import int64s
-from schemas.events import EVENT_TYPES, UNDO, Event
+from features.adding import Fields
+from schemas.events import EVENT_TYPES, UNDO
 
 HORIZON_HOURS: Final = 24
 # More than the records of one flush (2 000), so that an id of an unacknowledged flush is never evicted. With what an
@@ -49,16 +50,16 @@ def id_key(event_id: str) -> int:
     return (hashed ^ sign) - sign
 
 
-def measured_bytes(event: Event) -> bytes:
+def measured_bytes(fields: Fields) -> bytes:
     """The fields that measures can read."""
-    category, search_term, currency = event.category, event.search_term, event.currency
+    _, _, _, _, _, item_id, category, value, currency, search_term, list_id, position, _ = fields
     text = (
-        f"{event.item_id or ''}\n{'' if category is None else category or _EMPTY}\n"
-        f"{'' if search_term is None else search_term or _EMPTY}\n{event.list_id or ''}\n"
+        f"{item_id or ''}\n{'' if category is None else category or _EMPTY}\n"
+        f"{'' if search_term is None else search_term or _EMPTY}\n{list_id or ''}\n"
         f"{'' if currency is None else currency or _EMPTY}"
     )
-    if event.value is not None or event.position is not None:
-        text += f"\n{event.value}\n{event.position}"
+    if value is not None or position is not None:
+        text += f"\n{value}\n{position}"
     return text.encode()
 
 

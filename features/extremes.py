@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from features.adding import Adder, Ms, Offset
+from features.adding import Adder, Fields, Ms, Offset, place_of
 from features.cells import LAYERS, layer_of
 from features.checks import check_field, check_types, types_of, window_of
 from features.counting import MICRO, past_answer
@@ -112,10 +112,11 @@ class ExtremeAdder(Adder):
 
     def __init__(self, measure: Extreme) -> None:
         self._measure = measure
+        self._value = place_of(measure.value)
 
-    def add(self, part: ExtremePart, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+    def add(self, part: ExtremePart, fields: Fields, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
-        number: float | None = getattr(event, self._measure.value)
+        number: float | None = fields[self._value]
         if number is None:
             return
         amount = round(number * MICRO)

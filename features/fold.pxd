@@ -10,8 +10,11 @@ cdef class Folder:
     cdef object _catalogue
     cdef dict _plans
     cdef object _other_plan
+    cdef Py_ssize_t _cell_bytes
 
     @cython.locals(
+        fields=tuple,
+        event_id=str,
         key=cython.longlong,
         check=cython.longlong,
         epoch=cython.longlong,
@@ -20,6 +23,9 @@ cdef class Folder:
         time_ms=cython.longlong,
         latest_ms=cython.longlong,
         size_bound=cython.longlong,
+        event_bytes=cython.longlong,
+        text_copies=cython.longlong,
+        new_cells=cython.Py_ssize_t,
         place=cython.Py_ssize_t,
         parts=list,
         adder=Adder,
@@ -30,6 +36,7 @@ cdef class Folder:
 
 @cython.locals(
     layers=tuple,
+    made=cython.Py_ssize_t,
     cells=Cells,
     number=cython.Py_ssize_t,
     hop_ms=cython.longlong,
@@ -38,7 +45,7 @@ cdef class Folder:
     place=cython.Py_ssize_t,
     slot=cython.Py_ssize_t,
 )
-cdef _add_to_cells(UserState state, plan, event, long long time_ms, long long append_ms)
+cdef Py_ssize_t _add_to_cells(UserState state, plan, event, long long time_ms, long long append_ms) except -1
 
 
 cdef _add_to_sum(UserState state, Cells cells, Py_ssize_t place, amount)

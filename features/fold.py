@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import astuple
 
-from features.adding import Adder
+from features.adding import Adder, fields_of
 from features.catalogue import Catalogue
 from features.cells import DAY_MS, LARGEST_TOTAL, LAYERS, LONGEST_WINDOW_MS, Cells, added
 from features.counting import Count, Sum
@@ -50,6 +51,7 @@ class Outcome(StrEnum):  # a string hashes in C, and each record looks its outco
     """The state holds it already and no table needs it."""
 
 
+_ID_BYTES: Final = 40  # of an id, and of the hour that may begin with it
 _LAYERS: Final = tuple(tuple(layer) for layer in LAYERS)  # plain ones are unpacked in a third of the time
 _FOLDED: Final = Outcome.FOLDED
 Undo = Callable[[Part, Event, int, int], None]
@@ -70,7 +72,7 @@ class _Plan(NamedTuple):
     adders: tuple[tuple[int, Adder], ...]
     undos: tuple[tuple[int, Undo], ...]
     event_bytes: int
-    """What one event can add to the packed state at most, apart from its texts: an id, three cells, places in parts."""
+    """What one event can add to the packed state at most, apart from its texts and its cells."""
     text_copies: int
 
 
@@ -81,6 +83,7 @@ class Folder:
         self._catalogue = catalogue
         self._plans: dict[str, _Plan] = {event_type: _plan(catalogue, event_type) for event_type in EVENT_TYPES}
         self._other_plan = _plan(catalogue, ANY)
+        self._cell_bytes = 9 * (1 + len(catalogue.cell_measures))
 
     def fold(self, state: UserState, event: Event, position: Position, append_ms: int) -> Outcome:
         """Fold the record at `position`, which the broker appended at `append_ms`.
@@ -88,25 +91,26 @@ class Folder:
         Version: max(previous + 1, append time in us), for each record and not for each flush, so that one version
         always means one prefix of the log.
         """
-        key, epoch, offset = id_key(event.event_id), position.epoch, position.offset
+        fields = fields_of(event)
+        event_id, event_type, _, time_ms = fields[:4]
+        epoch, partition, offset = astuple(position)
+        key = id_key(event_id)
         if epoch > state.epoch:
             if state.epoch != NOWHERE:
                 self._start_epoch(state)
         elif (epoch < state.epoch or offset <= state.offset) and state.holds(position):
             original = state.duplicates.holds(key, offset)
             return Outcome.REPLAYED_ORIGINAL if original else Outcome.REPLAYED
-        state.epoch, state.partition, state.offset = epoch, position.partition, offset
+        state.epoch, state.partition, state.offset = epoch, partition, offset
         version = append_ms * 1000
         state.version = version if version > state.version else state.version + 1
         if append_ms > state.append_ms:
             state.append_ms = append_ms
-        time_ms = event.event_time
         if time_ms < append_ms - LONGEST_WINDOW_MS - DAY_MS:
             state.late_events += 1
             return Outcome.LATE
-        measured = measured_bytes(event)
+        measured = measured_bytes(fields)
         check = check_of(measured)
-        event_type = event.type
         plan = self._plans.get(event_type, self._other_plan)
         if event_type == UNDO:
             return self._undo(state, event, key, check, offset, append_ms)
@@ -115,12 +119,13 @@ class Folder:
             state.duplicate_events += 1
             return Outcome.DUPLICATE
         state.cover(time_ms)
-        latest_ms, parts = state.append_ms, state.parts
+        latest_ms, parts, new_cells = state.append_ms, state.parts, 0
         if cells.counts or cells.sums:
-            _add_to_cells(state, cells, event, time_ms, latest_ms)
+            new_cells = _add_to_cells(state, cells, event, time_ms, latest_ms)
         for place, adder in adders:
-            adder.add(parts[place], event, time_ms, offset, latest_ms)
-        size_bound = state.size_bound = state.size_bound + event_bytes + len(measured) * text_copies
+            adder.add(parts[place], fields, time_ms, offset, latest_ms)
+        size_bound = state.size_bound + event_bytes + new_cells * self._cell_bytes + len(measured) * text_copies
+        state.size_bound = size_bound
         if size_bound > ROOM_BYTES:
             make_room(state, self._catalogue)
         return _FOLDED
@@ -187,10 +192,11 @@ def _original(window: DuplicateWindow, undo: Event, check: int) -> Admitted | Ou
     return admitted if admitted.check == check else Outcome.UNDO_MISMATCH
 
 
-def _add_to_cells(state: UserState, plan: _CellPlan, event: Event, time_ms: int, append_ms: int) -> None:
+def _add_to_cells(state: UserState, plan: _CellPlan, event: Event, time_ms: int, append_ms: int) -> int:
+    """Count the event in its cell of each layer; the number of cells that were made for it."""
     cells: Cells
     counts, sums = plan
-    layers = state.cells
+    layers, made = state.cells, 0
     for number, hop_ms, longest_ms in _LAYERS:
         cells = layers[number]
         index = time_ms // hop_ms
@@ -199,9 +205,11 @@ def _add_to_cells(state: UserState, plan: _CellPlan, event: Event, time_ms: int,
             if index < (append_ms - longest_ms) // hop_ms:
                 continue  # no later read can need it
             place = cells.make(index)
+            made += 1
         cells.count(place, counts, 1)
         for slot, measure in sums:
             _add_to_sum(state, cells, place + 1 + slot, measure.amount(event))
+    return made
 
 
 def _add_to_sum(state: UserState, cells: Cells, place: int, amount: int) -> None:
@@ -228,6 +236,6 @@ def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
         _CellPlan(counts, sums),
         tuple((place, measure.adder(event_type)) for place, measure in parts),
         tuple((place, measure.undo) for place, measure in parts),
-        event_bytes=30 + len(LAYERS) * (10 + 9 * len(catalogue.cell_measures)) + 60 * len(parts),
+        event_bytes=_ID_BYTES + sum(measure.bytes_per_event for _, measure in parts),
         text_copies=len(parts),
     )

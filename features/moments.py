@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from features.adding import Adder, Ms, Offset
+from features.adding import Adder, Fields, Ms, Offset, place_of
 from features.checks import check_field, check_types, types_of
 from features.definitions import (
     ANY,
@@ -44,7 +44,7 @@ class MomentsPart:
 class MomentsAdder(Adder):
     """See Moments."""
 
-    def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+    def add(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
         own: MomentsPart = part
         if time_ms > own.last_ms or not own.events:
@@ -77,6 +77,7 @@ class Moments(PartMeasure[MomentsPart]):
     version: int = 1
     maths: ClassVar[int] = 1
     part_type: ClassVar[type[MomentsPart]] = MomentsPart
+    bytes_per_event: ClassVar[int] = 30
     wire_type: ClassVar[type[MomentsWire]] = MomentsWire
 
     def event_types(self) -> tuple[str, ...]:
@@ -133,11 +134,11 @@ class EdgeAdder(Adder):
     """See Edge."""
 
     def __init__(self, field: TextField, which: Which) -> None:
-        self._field, self._is_last = field, which == "last"
+        self._field, self._is_last = place_of(field), which == "last"
 
-    def add(self, part: EdgePart, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+    def add(self, part: EdgePart, fields: Fields, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
-        value: str | None = getattr(event, self._field)
+        value: str | None = fields[self._field]
         if value is None:
             return
         here, there = (time_ms, offset), (part.time_ms, part.offset)

@@ -17,9 +17,9 @@ cdef class RecentsPart:
 
 
 cdef class RecentsAdder(Adder):
-    cdef object field
+    cdef Py_ssize_t field
     cdef Py_ssize_t k
-    cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)
+    cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)
 
     @cython.locals(times_ms=Int64s, offsets=Int64s, place=cython.Py_ssize_t, known_ms=cython.longlong)
     cpdef put(self, RecentsPart part, str value, long long time_ms, long long offset)

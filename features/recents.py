@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from features import int64s
-from features.adding import Adder, Index, Ms, Offset
+from features.adding import Adder, Fields, Index, Ms, Offset, place_of
 from features.checks import check_bound, check_field, check_types, types_of
 from features.definitions import (
     Answer,
@@ -67,12 +67,12 @@ class RecentsAdder(Adder):
     """What both sequences share."""
 
     def __init__(self, field: TextField, k: int) -> None:
-        self.field = field
+        self.field = place_of(field)
         self.k = k
 
-    def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+    def add(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
-        value: str | None = getattr(event, self.field)
+        value: str | None = fields[self.field]
         if value is not None:
             self.put(part, shared(value), time_ms, offset)
 
@@ -121,6 +121,7 @@ class _Recents(PartMeasure[RecentsPart]):
     k: int
     __slots__ = ()
     part_type: ClassVar[type[RecentsPart]] = RecentsPart
+    bytes_per_event: ClassVar[int] = 25
     wire_type: ClassVar[type[RecentsWire]] = RecentsWire
 
     def event_types(self) -> tuple[str, ...]:

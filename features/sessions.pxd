@@ -21,7 +21,7 @@ cdef class SessionsPart:
 cdef class SessionsAdder(Adder):
     cdef long long gap_ms
     cdef long long kept_ms
-    cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)
+    cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)
 
 
 @cython.locals(
@@ -36,6 +36,17 @@ cdef class SessionsAdder(Adder):
     reached_ms=cython.longlong,
 )
 cdef _join(SessionsPart part, long long time_ms, long long gap_ms, long long oldest_ms)
+
+
+@cython.locals(
+    place=cython.Py_ssize_t,
+    start_ms=cython.longlong,
+    end_ms=cython.longlong,
+    events=cython.longlong,
+    doubt=cython.longlong,
+    doubtful=cython.bint,
+)
+cdef _leave(Int64s numbers, long long time_ms, long long gap_ms)
 
 
 cdef _insert(Int64s numbers, Py_ssize_t place, long long start_ms, long long end_ms, long long events, long long doubt)

@@ -13,7 +13,7 @@ from typing import ClassVar, Final, NamedTuple
 import msgspec
 
 from features import int64s
-from features.adding import Adder, Index, Ms, Offset
+from features.adding import Adder, Fields, Index, Ms, Offset
 from features.cells import HOURS, parse_window
 from features.checks import check_types, types_of, window_of
 from features.counting import past_answer
@@ -102,7 +102,7 @@ class SessionsAdder(Adder):
         self.gap_ms = gap_ms
         self.kept_ms = HOURS.longest_window_ms
 
-    def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+    def add(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
         own: SessionsPart = part
         is_kept = own.end_ms >= append_ms - self.kept_ms  # for certain; near the edge `_join` decides, by hours
@@ -137,6 +137,7 @@ class Sessions(PartMeasure[SessionsPart]):
     version: int = 1
     maths: ClassVar[int] = 1
     part_type: ClassVar[type[SessionsPart]] = SessionsPart
+    bytes_per_event: ClassVar[int] = 30
     wire_type: ClassVar[type[SessionsWire]] = SessionsWire
 
     def event_types(self) -> tuple[str, ...]:
@@ -168,15 +169,9 @@ class Sessions(PartMeasure[SessionsPart]):
 
     def undo(self, part: SessionsPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure."""
-        time_ms, runs = event.event_time, part.runs()
-        for place, run in enumerate(runs):
-            if run.start_ms <= time_ms <= run.end_ms:
-                at_border = time_ms in (run.start_ms, run.end_ms)
-                doubt = run.doubt | (at_border or run.end_ms - run.start_ms > self.gap_ms)
-                runs[place : place + 1] = [run._replace(events=run.events - 1, doubt=doubt)] if run.events > 1 else []
-                part.earlier = int64s.of([*chain.from_iterable(runs)])
-                part.take_latest()
-                return
+        part.keep_latest()
+        _leave(part.earlier, event.event_time, self.gap_ms)
+        part.take_latest()
 
     def merge(self, left: SessionsPart, right: SessionsPart) -> SessionsPart:
         """See PartMeasure."""
@@ -235,6 +230,21 @@ def _join(part: SessionsPart, time_ms: Ms, gap_ms: Ms, oldest_ms: Ms) -> None:
         dropped += _WIDTH
     int64s.remove(numbers, 0, dropped)
     part.take_latest()
+
+
+def _leave(numbers: array[int], time_ms: Ms, gap_ms: Ms) -> None:
+    """Take an event of that time out of its run; without events the run goes."""
+    place = len(numbers) - _WIDTH
+    while place >= 0 and int64s.at(numbers, place) > time_ms:
+        place -= _WIDTH
+    if place < 0 or int64s.at(numbers, place + 1) < time_ms:
+        return
+    start_ms, end_ms = int64s.at(numbers, place), int64s.at(numbers, place + 1)
+    events, doubt = int64s.at(numbers, place + 2), int64s.at(numbers, place + 3)
+    int64s.remove(numbers, place, _WIDTH)
+    if events > 1:
+        doubtful = time_ms in (start_ms, end_ms) or end_ms - start_ms > gap_ms
+        _insert(numbers, place, start_ms, end_ms, events - 1, doubt | doubtful)
 
 
 def _insert(numbers: array[int], place: Index, start_ms: Ms, end_ms: Ms, events: Index, doubt: Index) -> None:

@@ -175,7 +175,7 @@ def main() -> None:
         sys.exit(130)
     except (CannotCompile, OSError) as error:
         print(
-            f"headrace: not compiled: everything runs as plain Python, at two thirds of the speed\n  {error}\n"
+            f"headrace: not compiled: everything runs as plain Python, at half the speed\n  {error}\n"
             f"  on Debian and Ubuntu: apt install gcc python3-dev; {SWITCH}=off leaves this out",
             file=sys.stderr,
         )
