@@ -18,6 +18,13 @@ cdef class DistinctAdder(Adder):
     cdef long long hop_ms
     cdef long long kept_hours
 
-    # An hour and a place stay objects: from the year 2927 on a place has more than 63 bits.
-    @cython.locals(oldest=cython.longlong, times=dict)
+    @cython.locals(
+        hour=cython.longlong,
+        oldest=cython.longlong,
+        hashed=cython.ulonglong,
+        mask=cython.ulonglong,
+        bits=cython.longlong,
+        place=cython.longlong,
+        times=dict,
+    )
     cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)

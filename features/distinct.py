@@ -69,7 +69,8 @@ class DistinctAdder(Adder):
         oldest = append_ms // self.hop_ms - self.kept_hours
         if value is None or hour < oldest:
             return
-        hashed = _hash_of(value.encode()) & _HASH_MASK
+        hashed, mask, bits = _hash_of(value.encode()), _HASH_MASK, _HASH_BITS
+        hashed &= mask
         if own.sketch is not None:
             if own.newest < oldest:
                 _forget_sketch(own)
@@ -77,7 +78,7 @@ class DistinctAdder(Adder):
                 sliding_hll.add(own.sketch, hashed, hour)
                 if hour <= own.newest:
                     return
-        place = hour << _HASH_BITS | hashed
+        place = hour << bits | hashed
         times = own.times
         known = times.get(place)
         if known is not None:

@@ -54,8 +54,8 @@ def measured_bytes(fields: Fields) -> bytes:
     """The fields that measures can read."""
     _, _, _, _, _, item_id, category, value, currency, search_term, list_id, position, _ = fields
     text = (
-        f"{item_id or ''}\n{'' if category is None else category or _EMPTY}\n"
-        f"{'' if search_term is None else search_term or _EMPTY}\n{list_id or ''}\n"
+        f"{'' if item_id is None else item_id}\n{'' if category is None else category or _EMPTY}\n"
+        f"{'' if search_term is None else search_term or _EMPTY}\n{'' if list_id is None else list_id}\n"
         f"{'' if currency is None else currency or _EMPTY}"
     )
     if value is not None or position is not None:

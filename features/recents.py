@@ -74,7 +74,7 @@ class RecentsAdder(Adder):
         """See Adder."""
         value: str | None = fields[self.field]
         if value is not None:
-            self.put(part, shared(value), time_ms, offset)
+            self.put(part, value, time_ms, offset)
 
     def put(self, part: RecentsPart, value: str, time_ms: Ms, offset: Offset) -> None:
         """Put the entry into its place, and drop the oldest one beyond `k`."""
@@ -85,7 +85,7 @@ class RecentsAdder(Adder):
             if known_ms < time_ms or (known_ms == time_ms and int64s.at(offsets, place) < offset):
                 break
             place += 1
-        part.values.insert(place, value)
+        part.values.insert(place, shared(value))
         int64s.insert(times_ms, place, time_ms)
         int64s.insert(offsets, place, offset)
         if len(times_ms) > self.k:
