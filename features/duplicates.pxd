@@ -31,7 +31,7 @@ cdef class DuplicateWindow:
         self, long long key, long long offset, long long append_ms, long long time_ms, long long code, long long check
     ) except -1
 
-    @cython.locals(hours=Int64s, hour=cython.longlong, last=cython.Py_ssize_t)
+    @cython.locals(hours=Int64s, hour_ms=cython.longlong, hour=cython.longlong, latest=cython.longlong)
     cpdef advance(self, long long offset, long long append_ms)
 
     cpdef tidy(self)

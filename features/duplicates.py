@@ -175,15 +175,16 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
 
     def advance(self, offset: int, append_ms: int) -> None:
         """Begin the hour of `append_ms` if it is a new one, and let the ids of hours outside the horizon leave."""
-        hours, hour = self.hours, append_ms // _HOUR_MS
-        last = len(hours) - 2
-        if last < 0 or hour > int64s.at(hours, last):
-            last += 2
-            int64s.insert(hours, last, hour)
-            int64s.insert(hours, last + 1, offset)
+        hours, hour_ms = self.hours, _HOUR_MS
+        hour = append_ms // hour_ms
+        latest = int64s.at(hours, len(hours) - 2) if len(hours) else -1
+        if hour > latest:
+            latest = hour
+            int64s.insert(hours, len(hours), hour)
+            int64s.insert(hours, len(hours), offset)
             if int64s.at(hours, 0) < hour - HORIZON_HOURS:
                 self._expire(hour - HORIZON_HOURS)
-        self.next_hour_ms = (hours[-2] + 1) * _HOUR_MS
+        self.next_hour_ms = (latest + 1) * hour_ms
 
     def start_epoch(self) -> None:
         """The topic was made anew: ids stay known, their old offsets must match no new record."""

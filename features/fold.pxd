@@ -10,10 +10,12 @@ cdef class Folder:
     cdef object _catalogue
     cdef dict _plans
     cdef object _other_plan
+    cdef long long _kept_ms
     cdef Py_ssize_t _cell_bytes
 
     @cython.locals(
         fields=tuple,
+        adders=tuple,
         event_id=str,
         key=cython.longlong,
         check=cython.longlong,
@@ -35,7 +37,10 @@ cdef class Folder:
 
 
 @cython.locals(
+    counts=tuple,
+    sums=tuple,
     layers=tuple,
+    kept=tuple,
     made=cython.Py_ssize_t,
     cells=Cells,
     number=cython.Py_ssize_t,

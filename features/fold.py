@@ -83,6 +83,7 @@ class Folder:
         self._catalogue = catalogue
         self._plans: dict[str, _Plan] = {event_type: _plan(catalogue, event_type) for event_type in EVENT_TYPES}
         self._other_plan = _plan(catalogue, ANY)
+        self._kept_ms = LONGEST_WINDOW_MS + DAY_MS
         self._cell_bytes = 9 * (1 + len(catalogue.cell_measures))
 
     def fold(self, state: UserState, event: Event, position: Position, append_ms: int) -> Outcome:
@@ -92,7 +93,7 @@ class Folder:
         always means one prefix of the log.
         """
         fields = fields_of(event)
-        event_id, event_type, _, time_ms = fields[:4]
+        event_id, event_type, time_ms = fields[0], fields[1], fields[3]
         epoch, partition, offset = astuple(position)
         key = id_key(event_id)
         if epoch > state.epoch:
@@ -106,7 +107,7 @@ class Folder:
         state.version = version if version > state.version else state.version + 1
         if append_ms > state.append_ms:
             state.append_ms = append_ms
-        if time_ms < append_ms - LONGEST_WINDOW_MS - DAY_MS:
+        if time_ms < append_ms - self._kept_ms:
             state.late_events += 1
             return Outcome.LATE
         measured = measured_bytes(fields)
@@ -195,10 +196,9 @@ def _original(window: DuplicateWindow, undo: Event, check: int) -> Admitted | Ou
 def _add_to_cells(state: UserState, plan: _CellPlan, event: Event, time_ms: int, append_ms: int) -> int:
     """Count the event in its cell of each layer; the number of cells that were made for it."""
     cells: Cells
-    counts, sums = plan
-    layers, made = state.cells, 0
-    for number, hop_ms, longest_ms in _LAYERS:
-        cells = layers[number]
+    (counts, sums), layers, kept, made = plan, _LAYERS, state.cells, 0
+    for number, hop_ms, longest_ms in layers:
+        cells = kept[number]
         index = time_ms // hop_ms
         place = cells.find(index)
         if place < 0:
