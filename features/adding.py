@@ -13,13 +13,14 @@ Ms = int
 """Since the epoch."""
 Offset = int
 """Of a record in its partition."""
-Index = int
-"""In a list."""
+Int64 = int
+"""Any other number."""
 
 
 Fields = tuple[Any, ...]
-"""The fields of an event in their order, read in the time that two of them take by name."""
+"""The fields of an event in their order."""
 fields_of: Final = astuple
+"""Event -> Fields, in the time in which two of them are read by name."""
 
 
 def place_of(field: str) -> int:

@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from features.adding import Adder, Fields, Index, Ms, Offset, place_of
+from features.adding import Adder, Fields, Int64, Ms, Offset, place_of
 from features.cells import parse_window
 from features.checks import check_bound, check_field, check_types
 from features.definitions import (
@@ -89,7 +89,7 @@ class DecayedAdder(Adder):
             if len(scores) > self.most_keys:
                 self.measure.keep(own, self.measure.keys)
 
-    def advance(self, part: DecayedPart, half_lives: Index) -> None:
+    def advance(self, part: DecayedPart, half_lives: Int64) -> None:
         """Move the reference to so many half-lives; keys that no read could list any more go."""
         if part.scores or part.dropped:
             halvings = half_lives - part.reference_ms // self.half_life_ms

@@ -86,7 +86,7 @@ class PartMeasure(ABC, Generic[P]):
     """Rises when the same definition computes or stores something else: new maths never reads old state."""
     part_type: ClassVar[type[Part]]
     bytes_per_event: ClassVar[int] = 60
-    """What an event can add to the packed part at most, apart from its texts; an integer takes up to 9."""
+    """What an event can add to the packed part at most, apart from its texts: an integer takes up to 9."""
     wire_type: ClassVar[type[Wire] | None] = None
     """None for a part that is packed as it is."""
 

@@ -18,6 +18,7 @@ cdef class DistinctAdder(Adder):
     cdef long long hop_ms
     cdef long long kept_hours
 
+    # From the year 2927 on a place has more than 63 bits, and wraps.
     @cython.locals(
         hour=cython.longlong,
         oldest=cython.longlong,

@@ -35,6 +35,7 @@ cdef class DuplicateWindow:
     cpdef advance(self, long long offset, long long append_ms)
 
     cpdef tidy(self)
+    cdef _drop(self, Py_ssize_t place)
     cdef _make_room(self)
     cdef bint _has_left(self, Py_ssize_t place) except -1
 

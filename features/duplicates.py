@@ -123,7 +123,7 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
         return (len(self.ids) - self.begin) // WIDTH
 
     def __eq__(self, other: object) -> bool:
-        """Whether the other one remembers the same."""
+        """Whether the other one holds the same, ids that have left but for `tidy` included."""
         return (
             isinstance(other, DuplicateWindow)
             and (self.hours, self.forgot, self.evicted_early) == (other.hours, other.forgot, other.evicted_early)
@@ -150,7 +150,7 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
         if known >= 0:
             if not self._has_left(known):
                 return False
-            self.tidy()
+            self._drop(known)
         if append_ms >= self.next_hour_ms:
             self.advance(offset, append_ms)
         ids = self.ids
@@ -171,7 +171,9 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
 
     def mark_undone(self, key: int) -> None:
         """Remember that the event, which is known, was taken back."""
-        self.ids[self._place_of(key) + 3] |= _UNDONE
+        place = self._place_of(key)
+        assert place >= 0
+        self.ids[place + 3] |= _UNDONE
 
     def advance(self, offset: int, append_ms: int) -> None:
         """Begin the hour of `append_ms` if it is a new one, and let the ids of hours outside the horizon leave."""
@@ -198,6 +200,16 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
         """Leave out the ids that have left. Offsets rise, those that were forgotten first."""
         while self.begin < len(self.ids) and self._has_left(self.begin):
             self.begin += WIDTH
+
+    def _drop(self, place: int) -> None:
+        """Leave out the ids that have left, and the one there, which has, even if one that has not lies before it.
+
+        Offsets rise but for a user whose partition changed.
+        """
+        self.tidy()
+        if place >= self.begin:
+            int64s.remove(self.ids, place, WIDTH)
+            self._make_table()
 
     def _make_room(self) -> None:
         """Leave out all that has left if the oldest id has, or else that one."""
@@ -242,12 +254,12 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
 
     def _make_table(self) -> None:
         """Cut off what has left, and note all others in a table of which they take a quarter at most."""
+        self.tidy()
         int64s.remove(self.ids, 0, self.begin)
         self.begin = 0
         size = _FEWEST_SLOTS
         while size < 4 * len(self):
             size *= 2
-        self.slots = int64s.of([])
-        int64s.insert_zeros(self.slots, 0, size)
+        self.slots = int64s.zeros(size)
         for place in range(0, len(self.ids), WIDTH):
             self._enter(place)

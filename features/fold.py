@@ -72,7 +72,7 @@ class _Plan(NamedTuple):
     adders: tuple[tuple[int, Adder], ...]
     undos: tuple[tuple[int, Undo], ...]
     event_bytes: int
-    """What one event can add to the packed state at most, apart from its texts and its cells."""
+    """What one event can add to the packed state at most, apart from its texts and new cells."""
     text_copies: int
 
 
@@ -178,6 +178,7 @@ class Folder:
             if counted[first_part + place]:
                 take_back(state.parts[place], original, admitted.offset, state.append_ms)
         state.undone_events += 1
+        state.size_bound += plan.event_bytes
 
 
 def _original(window: DuplicateWindow, undo: Event, check: int) -> Admitted | Outcome:
@@ -236,6 +237,8 @@ def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
         _CellPlan(counts, sums),
         tuple((place, measure.adder(event_type)) for place, measure in parts),
         tuple((place, measure.undo) for place, measure in parts),
-        event_bytes=_ID_BYTES + sum(measure.bytes_per_event for _, measure in parts),
+        event_bytes=_ID_BYTES
+        + len(LAYERS) * (2 * len(counts) + 8 * len(sums))  # a count that grows takes up to 2 more, a sum up to 8
+        + sum(measure.bytes_per_event for _, measure in parts),
         text_copies=len(parts),
     )

@@ -1,4 +1,4 @@
-from cpython.array cimport array, resize_smart
+from cpython.array cimport array, resize, resize_smart
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove, memset
@@ -7,9 +7,16 @@ from libc.string cimport memmove, memset
 cdef inline array of(list numbers):
     cdef array block = array("q")
     cdef Py_ssize_t place
-    resize_smart(block, len(numbers))
+    resize(block, len(numbers))
     for place in range(len(numbers)):
         block.data.as_longlongs[place] = numbers[place]
+    return block
+
+
+cdef inline array zeros(Py_ssize_t count):
+    cdef array block = array("q")
+    resize(block, count)
+    memset(block.data.as_longlongs, 0, 8 * count)
     return block
 
 

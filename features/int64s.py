@@ -1,7 +1,7 @@
 """Blocks of 64-bit integers, `array("q")`: a list would hold objects that lie elsewhere in memory.
 
-Compiled modules take these functions from the `.pxd`, which gets at the block itself: there a place that lies outside
-of it is not noticed.
+Compiled modules take these functions from the `.pxd`, which gets at the block itself: there a place outside of it, or a
+negative one, is not noticed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ _CODES: Final = {1: "B", 2: "H", 4: "I", 8: "q"}
 def of(numbers: list[int]) -> array[int]:
     """A block of them. Raises OverflowError for a number of more than 64 bits."""
     return array("q", numbers)
+
+
+def zeros(count: int) -> array[int]:
+    """A block of so many zeros."""
+    return array("q", bytes(8 * count))
 
 
 def at(numbers: array[int], place: int) -> int:
@@ -69,4 +74,7 @@ def put_column(numbers: array[int], first: int, step: int, data: bytes, size: in
 
     Raises ValueError if there are not as many.
     """
+    count = len(numbers[first::step])
+    if len(data) != count * size:
+        raise ValueError(f"{len(data)} bytes instead of {count} numbers of {size}")
     numbers[first::step] = array("q", array(_CODES[size], data))

@@ -38,7 +38,7 @@ class PackedIds(msgspec.Struct, array_like=True, gc=False):
 
 
 def pack_ids(window: DuplicateWindow, base: Base) -> PackedIds:
-    """The window, its hours relative to `base`."""
+    """The window, which must be tidy, its hours relative to `base`."""
     if window.left_packed:
         raise ValueError("the ids of this state were not unpacked, so it cannot be packed")
     ids, begin = window.ids, window.begin
@@ -63,7 +63,7 @@ def pack_ids(window: DuplicateWindow, base: Base) -> PackedIds:
 
 
 def _firsts(window: DuplicateWindow, base: Base) -> tuple[int, int]:
-    """What no offset is below, apart from those that were forgotten, and no time."""
+    """What no offset is below, apart from those that were forgotten, and no time that 32 bits leave room for."""
     ids, begin, end = window.ids, window.begin, len(window.ids)
     first_offset, first_ms = base.offset, base.append_ms - _REACH_MS
     for place in range(begin, end, WIDTH):
@@ -71,7 +71,7 @@ def _firsts(window: DuplicateWindow, base: Base) -> tuple[int, int]:
         if FORGOTTEN_OFFSET != offset < first_offset:
             first_offset = offset
         first_ms = min(first_ms, time_ms)
-    return first_offset, first_ms
+    return first_offset, max(first_ms, base.append_ms + DAY_MS - _MOST)
 
 
 def unpack_ids(packed: PackedIds, base: Base) -> DuplicateWindow:
@@ -80,8 +80,7 @@ def unpack_ids(packed: PackedIds, base: Base) -> DuplicateWindow:
     hours: list[int] = []
     for back, offset in zip(packed.hours[::2], packed.hours[1::2], strict=True):
         hours += (hour_now - back, FORGOTTEN_OFFSET if offset == -1 else base.offset - offset)
-    ids = int64s.of([])
-    int64s.insert_zeros(ids, 0, WIDTH * len(packed.codes))
+    ids = int64s.zeros(WIDTH * len(packed.codes))
     int64s.put_column(ids, 0, WIDTH, packed.keys, 8)
     int64s.put_column(ids, 1, WIDTH, packed.offsets, 4)
     int64s.put_column(ids, 2, WIDTH, packed.times, 4)

@@ -20,7 +20,7 @@ from features.catalogue import Catalogue
 from features.definitions import Base, Part, PartMeasure, Wire
 from features.duplicates import DuplicateWindow
 from features.format1 import upgrade
-from features.limits import ID_BYTES, KEPT_BYTES, MAX_PACKED_BYTES, make_room, prune, wires
+from features.limits import ID_BYTES, KEPT_BYTES, MAX_PACKED_BYTES, make_room, packed_bytes_at_most, prune, wires
 from features.packed import (
     PackedCells,
     UnreadableState,
@@ -159,6 +159,8 @@ def unpack(blob: bytes, catalogue: Catalogue, *, with_ids: bool = True) -> UserS
             counts_from_offsets=adopt_since(stored, offsets, catalogue, 0 if epoch == NOWHERE else offset + 1),
             duplicates=unpack_ids(packed.ids, base) if with_ids else DuplicateWindow(left_packed=True),
         )
+        if not own:
+            state.size_bound = max(state.size_bound, packed_bytes_at_most(state, catalogue))
         if with_ids:  # to be kept, as it is to be folded on
             for measure, part in zip(catalogue.part_measures, state.parts, strict=True):
                 measure.share(part)

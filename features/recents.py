@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from features import int64s
-from features.adding import Adder, Fields, Index, Ms, Offset, place_of
+from features.adding import Adder, Fields, Int64, Ms, Offset, place_of
 from features.checks import check_bound, check_field, check_types, types_of
 from features.definitions import (
     Answer,
@@ -46,7 +46,7 @@ class RecentsPart:
     displaced_ms: int = 0
     doubt_ms: int = 0
 
-    def remove(self, place: Index) -> None:
+    def remove(self, place: Int64) -> None:
         """Take the entry out."""
         del self.values[place]
         int64s.remove(self.times_ms, place, 1)

@@ -13,7 +13,7 @@ from typing import ClassVar, Final, NamedTuple
 import msgspec
 
 from features import int64s
-from features.adding import Adder, Fields, Index, Ms, Offset
+from features.adding import Adder, Fields, Int64, Ms, Offset
 from features.cells import HOURS, parse_window
 from features.checks import check_types, types_of, window_of
 from features.counting import past_answer
@@ -247,7 +247,7 @@ def _leave(numbers: array[int], time_ms: Ms, gap_ms: Ms) -> None:
         _insert(numbers, place, start_ms, end_ms, events - 1, doubt | doubtful)
 
 
-def _insert(numbers: array[int], place: Index, start_ms: Ms, end_ms: Ms, events: Index, doubt: Index) -> None:
+def _insert(numbers: array[int], place: Int64, start_ms: Ms, end_ms: Ms, events: Int64, doubt: Int64) -> None:
     int64s.insert_zeros(numbers, place, _WIDTH)
     int64s.put(numbers, place, start_ms)
     int64s.put(numbers, place + 1, end_ms)

@@ -41,8 +41,8 @@ _HOT: Final = {
 }
 MODULES: Final = tuple(f"{package}.{name}" for package, names in _HOT.items() for name in names.split())
 
-# -O2 makes it no faster, and takes twice as long.
-_C_FLAGS: Final = ("-O1", "-g0", "-w", "-fPIC")
+# -O2 makes it 3 % faster, and takes twice as long. What passes 64 bits wraps.
+_C_FLAGS: Final = ("-O1", "-fwrapv", "-g0", "-w", "-fPIC")
 # Annotations decide nothing, as in Python, but where a module asks for them in its first line.
 _CYTHON_OPTIONS: Final = ("-3", "--directive=annotation_typing=False")
 

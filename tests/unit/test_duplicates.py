@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -88,6 +90,72 @@ def test_keys_that_fall_into_one_slot_are_told_apart(seed: int) -> None:
         if not known:
             hours_of[key] = latest = hour
     assert len(set(hours_of.values())) > HORIZON_HOURS
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_window_remembers_what_a_list_of_all_ids_says(seed: int) -> None:
+    window, rng, base = DuplicateWindow(), random.Random(seed), Base(NOW_MS, 0)
+    hour, epoch_offset = NOW_MS // HOUR_MS, 0
+    first_of: dict[int, tuple[int, int, bool]] = {}  # key -> hour, offset, undone; in the order of arrival
+    for offset in range(9_000):
+        if rng.random() < 0.01:
+            hour += rng.choice((1, 3, 26))
+        key = -offset if rng.random() < 0.7 else -max(0, offset - rng.randrange(4_000))
+        base = Base(hour * HOUR_MS, offset)
+        window.advance(offset, base.append_ms)
+        first_of = {each: known for each, known in first_of.items() if known[0] >= hour - HORIZON_HOURS}
+        assert window.admit(key, offset, base.append_ms, base.append_ms, 1, 7) is (key not in first_of)
+        first_of.setdefault(key, (hour, offset, False))
+        first_of = dict([*first_of.items()][-MAX_IDS:])
+        some = rng.choice([*first_of])
+        if rng.random() < 0.05:
+            window.mark_undone(some)
+            first_of[some] = (*first_of[some][:2], True)
+        if rng.random() < 0.02:
+            window.tidy()
+            window = unpack_ids(pack_ids(window, base), base)
+        if rng.random() < 0.001:
+            window.start_epoch()
+            first_of = {each: (hour, -1, known[2]) for each, known in first_of.items()}
+            epoch_offset += 1
+        found = window.find(some)
+        assert found is not None
+        assert (found.offset, found.code >= 128) == first_of[some][1:]
+    assert epoch_offset > 2
+    assert len(first_of) <= len(window)
+
+
+def test_an_id_with_an_offset_below_those_before_it_is_replaced() -> None:
+    window = DuplicateWindow()
+    window.admit(1, 1_000, NOW_MS, NOW_MS, 0, 0)
+    for offset in (5, 6, 7):  # of another partition
+        assert window.admit(2, offset, NOW_MS, NOW_MS, 0, 0)
+    assert len(window) == 2
+
+
+def test_one_broken_clock_does_not_move_the_times_of_other_ids() -> None:
+    window = DuplicateWindow()
+    window.admit(1, 0, NOW_MS, NOW_MS, 0, 0)
+    window.admit(2, 1, NOW_MS, NOW_MS - 50 * DAY_MS, 0, 0)
+    base = Base(NOW_MS, 1)
+    known = unpack_ids(pack_ids(window, base), base).find(1)
+    assert known is not None
+    assert known.time_ms == NOW_MS
+
+
+@pytest.mark.parametrize("column", ["keys", "offsets", "times", "codes", "checks", "hours"])
+@pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + data[:1], lambda data: data[:0]])
+def test_a_column_of_another_length_is_refused(column: str, change: Callable[[Any], Any]) -> None:
+    window, base = DuplicateWindow(), Base(NOW_MS, 1)
+    window.admit(1, 0, NOW_MS, NOW_MS, 0, 0)
+    window.admit(2, 1, NOW_MS, NOW_MS, 0, 0)
+    packed = pack_ids(window, base)
+    changed = change(getattr(packed, column))
+    if column == "hours" and not changed:
+        return  # no hour is begun yet: not wrong
+    setattr(packed, column, changed)
+    with pytest.raises(ValueError):  # noqa: PT011 - which `unpack` makes an UnreadableState
+        unpack_ids(packed, base)
 
 
 def test_ids_stay_known_when_the_topic_is_made_anew() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from features.catalogue import (
     Catalogue,
+    Count,
     Decayed,
     Distinct,
     Edge,
@@ -26,14 +27,16 @@ from features.definitions import ANY, TextField
 from features.derive import derive
 from features.duplicates import MAX_IDS
 from features.fold import Outcome
-from features.limits import MAX_PACKED_BYTES
+from features.limits import MAX_PACKED_BYTES, ROOM_BYTES
 from features.moments import EdgePart
 from features.packing import pack, unpack
 from features.state import UserState, new_state
 from schemas.events import EVENT_TYPES
-from tests.unit.feature_world import CATALOGUE, DAY_MS, NOW_MS, Log, make_event
+from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, make_event
 from tests.unit.test_aggregations import undo_of
 from tests.unit.test_undo import approximate
+
+_SLACK = MAX_PACKED_BYTES - ROOM_BYTES
 
 
 def greedy(count: int, seed: int = 1) -> Log:
@@ -95,6 +98,44 @@ def test_dropping_depends_on_the_log_alone() -> None:
         if n % 7 == 0:
             packed.state = unpack(pack(packed.state, CATALOGUE), CATALOGUE)
     assert pack(packed.state, CATALOGUE) == pack(straight.state, CATALOGUE)
+
+
+VIEWS = [Count("views", of="view_item")]
+SUMS = Catalogue([*VIEWS, *(Sum(f"s{n}", of="purchase", value="value") for n in range(20))], features=[])
+
+
+def sums_that_grow_in_cells_that_were_there() -> Log:
+    log = Log(SUMS)
+    times_ms = [NOW_MS - n * HOUR_MS for n in range(240)]
+    for n in range(2_400):
+        log.send(make_event(times_ms[n % 240]))
+    for time_ms in times_ms:
+        log.send(make_event(time_ms, "purchase", value=1e6))
+    for n in range(300):
+        log.send(make_event(times_ms[n % 240]))
+    return log
+
+
+def test_a_state_is_never_larger_than_it_is_taken_to_be() -> None:
+    log, again = sums_that_grow_in_cells_that_were_there(), Log(SUMS)
+    largest = 0
+    for event, _, _ in log.records:
+        again.send(event)
+        size = packed_bytes(again.state, SUMS)
+        assert size <= again.state.size_bound + _SLACK
+        largest = max(largest, size)
+    assert largest > MAX_PACKED_BYTES // 2
+    assert pack(again.state, SUMS) == pack(log.state, SUMS), "packing at other moments changed what was dropped"
+
+
+def test_a_state_that_gains_sums_is_measured_again() -> None:
+    views = Catalogue(VIEWS, features=[])
+    log = Log(views)
+    for n in range(2_400):
+        log.send(make_event(NOW_MS - n % 240 * HOUR_MS))
+    log.state.size_bound = packed_bytes(log.state, views)
+    adopted = unpack(pack(log.state, views), SUMS)
+    assert packed_bytes(adopted, SUMS) <= adopted.size_bound
 
 
 def test_the_widest_catalogue_stays_below_the_cap_and_says_what_it_gave_up() -> None:

@@ -22,7 +22,12 @@ needs_compiler = pytest.mark.skipif(not CAN_COMPILE, reason="no C compiler or no
 
 FOLD_A_LOG = """
 import hashlib, sys
+from random import Random
 import cli
+from msgspec.structs import astuple
+from features.definitions import Base
+from features.duplicates import DuplicateWindow, id_key
+from features.packed_ids import PackedIds, pack_ids, unpack_ids
 from features.default import CATALOGUE
 from features.derive import derive
 from features.fold import Folder
@@ -48,6 +53,26 @@ for state in states.values():
         for derived in derive(CATALOGUE, state, now_ms, past=True):
             served = (derived.name, derived.answer, derived.facts, derived.covered_from_ms, derived.counts_from_ms)
             digest.update(repr(served).encode())
+
+base, window, chance = Base(0, 0), DuplicateWindow(), Random(1)
+for offset in range(12_000):
+    base = Base(base.append_ms + chance.choice((0, 0, 0, 90_000, 8_000_000)), offset)
+    key = id_key(str(chance.randrange(offset // 2 + 1)))
+    facts = (window.admit(key, offset, base.append_ms, base.append_ms - offset, 3, 9), len(window), window.find(-key))
+    if offset % 700 == 0:
+        window = unpack_ids(pack_ids(window, base), base)
+    if offset % 5_000 == 4_999:
+        window.start_epoch()
+    digest.update(repr(facts).encode())
+packed = pack_ids(window, base)
+for place, column in enumerate(astuple(packed)):
+    if isinstance(column, bytes | list):
+        for changed in (column[:-1], column + column[:1], column[:0]):
+            try:
+                read = unpack_ids(PackedIds(*astuple(packed)[:place], changed, *astuple(packed)[place + 1:]), base)
+                digest.update(repr(len(read)).encode())
+            except ValueError:
+                digest.update(b"refused")
 print(len(native.loaded()), digest.hexdigest())
 """
 
