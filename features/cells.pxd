@@ -4,6 +4,9 @@ from cpython.array cimport array as Int64s
 from features cimport int64s
 
 
+cdef long long _LARGEST_SUMMED
+
+
 cdef class Cells:
     cdef public Int64s numbers
     cdef public Py_ssize_t width
@@ -19,7 +22,6 @@ cdef class Cells:
     @cython.locals(place=cython.Py_ssize_t, width=cython.Py_ssize_t, numbers=Int64s)
     cpdef Py_ssize_t from_on(self, long long index) except -2
 
-    @cython.locals(first=cython.Py_ssize_t)
     cpdef list totals(self, Py_ssize_t begin, Py_ssize_t end)
 
     @cython.locals(

@@ -120,12 +120,13 @@ class Cells:  # with slots where it is compiled, see cells.pxd
 
     def _total(self, first: int, end: int) -> int:
         numbers, width = self.numbers, self.width
-        total = 0
-        for place in range(first, end, width):
+        place, total = first, 0
+        while place < end:  # a range with a step that varies would be one of objects
             number = int64s.at(numbers, place)
             if not -_LARGEST_SUMMED < number < _LARGEST_SUMMED:
                 return sum(numbers[first:end:width])
             total += number
+            place += width
         return total
 
 

@@ -6,6 +6,10 @@ from features.reading cimport Reading
 from features.texts cimport shared
 
 
+cdef double _STEP
+cdef double _LONG_AGO
+
+
 cdef class DecayedPart:
     cdef public dict scores
     cdef public long long reference_ms

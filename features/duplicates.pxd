@@ -4,6 +4,11 @@ from cpython.array cimport array as Int64s
 from features cimport int64s
 
 
+# What hot methods compute with: as a Python object each would be looked up, and the numbers beside it made objects.
+cdef Py_ssize_t _WIDTH
+cdef Py_ssize_t _MOST_NUMBERS
+
+
 @cython.locals(hashed=cython.ulonglong, sign=cython.ulonglong)
 cpdef long long id_key(str event_id) except? -1
 
@@ -48,5 +53,5 @@ cdef class DuplicateWindow:
     @cython.locals(slots=Int64s, last=cython.Py_ssize_t, slot=cython.Py_ssize_t)
     cdef _enter(self, Py_ssize_t place)
 
-    @cython.locals(size=cython.Py_ssize_t, place=cython.Py_ssize_t)
+    @cython.locals(size=cython.Py_ssize_t, number=cython.Py_ssize_t)
     cdef _make_table(self)

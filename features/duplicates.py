@@ -32,6 +32,8 @@ _hash_of: Final = xxhash.xxh3_64_intdigest
 _EMPTY: Final = "\0"  # an empty text is a value, no text is none
 WIDTH: Final = 5
 """Numbers of each id in `DuplicateWindow.ids`."""
+_WIDTH: Final = WIDTH
+_MOST_NUMBERS: Final = MAX_IDS * WIDTH
 _FEWEST_SLOTS: Final = 16
 
 
@@ -120,7 +122,7 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
 
     def __len__(self) -> int:
         """Number of ids."""
-        return (len(self.ids) - self.begin) // WIDTH
+        return (len(self.ids) - self.begin) // _WIDTH
 
     def __eq__(self, other: object) -> bool:
         """Whether the other one holds the same, ids that have left but for `tidy` included."""
@@ -142,7 +144,7 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
         place = self._place_of(key)
         if place < 0 or self._has_left(place):
             return None
-        return Admitted(*self.ids[place + 1 : place + WIDTH])
+        return Admitted(*self.ids[place + 1 : place + _WIDTH])
 
     def admit(self, key: int, offset: int, append_ms: int, time_ms: int, code: int, check: int) -> bool:
         """Remember the id; False if it was seen before."""
@@ -155,17 +157,17 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
             self.advance(offset, append_ms)
         ids = self.ids
         place = len(ids)
-        int64s.insert_zeros(ids, place, WIDTH)
+        int64s.insert_zeros(ids, place, _WIDTH)
         int64s.put(ids, place, key)
         int64s.put(ids, place + 1, offset)
         int64s.put(ids, place + 2, time_ms)
         int64s.put(ids, place + 3, code)
         int64s.put(ids, place + 4, check)
-        if 2 * (place // WIDTH) < len(self.slots):
+        if 2 * (place // _WIDTH) < len(self.slots):
             self._enter(place)
         else:
             self._make_table()
-        if len(ids) - self.begin > MAX_IDS * WIDTH:
+        if len(ids) - self.begin > _MOST_NUMBERS:
             self._make_room()
         return True
 
@@ -191,7 +193,7 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
     def start_epoch(self) -> None:
         """The topic was made anew: ids stay known, their old offsets must match no new record."""
         self.tidy()
-        for place in range(self.begin, len(self.ids), WIDTH):
+        for place in range(self.begin, len(self.ids), _WIDTH):
             self.ids[place + 1] = FORGOTTEN_OFFSET
         if self.hours:
             self.hours = int64s.of([self.hours[-2], FORGOTTEN_OFFSET])
@@ -199,7 +201,7 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
     def tidy(self) -> None:
         """Leave out the ids that have left. Offsets rise, those that were forgotten first."""
         while self.begin < len(self.ids) and self._has_left(self.begin):
-            self.begin += WIDTH
+            self.begin += _WIDTH
 
     def _drop(self, place: int) -> None:
         """Leave out the ids that have left, and the one there, which has, even if one that has not lies before it.
@@ -208,7 +210,7 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
         """
         self.tidy()
         if place >= self.begin:
-            int64s.remove(self.ids, place, WIDTH)
+            int64s.remove(self.ids, place, _WIDTH)
             self._make_table()
 
     def _make_room(self) -> None:
@@ -216,7 +218,7 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
         if self._has_left(self.begin):
             self.tidy()
         else:
-            self.begin += WIDTH
+            self.begin += _WIDTH
             self.evicted_early += 1
             self.forgot = True
 
@@ -261,5 +263,5 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
         while size < 4 * len(self):
             size *= 2
         self.slots = int64s.zeros(size)
-        for place in range(0, len(self.ids), WIDTH):
-            self._enter(place)
+        for number in range(len(self.ids) // _WIDTH):
+            self._enter(number * _WIDTH)

@@ -11,6 +11,7 @@ cdef class Folder:
     cdef dict _plans
     cdef object _other_plan
     cdef long long _kept_ms
+    cdef long long _room_bytes
     cdef Py_ssize_t _cell_bytes
 
     @cython.locals(

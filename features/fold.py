@@ -84,6 +84,7 @@ class Folder:
         self._plans: dict[str, _Plan] = {event_type: _plan(catalogue, event_type) for event_type in EVENT_TYPES}
         self._other_plan = _plan(catalogue, ANY)
         self._kept_ms = LONGEST_WINDOW_MS + DAY_MS
+        self._room_bytes = ROOM_BYTES
         self._cell_bytes = 9 * (1 + len(catalogue.cell_measures))
 
     def fold(self, state: UserState, event: Event, position: Position, append_ms: int) -> Outcome:
@@ -127,7 +128,7 @@ class Folder:
             adder.add(parts[place], fields, time_ms, offset, latest_ms)
         size_bound = state.size_bound + event_bytes + new_cells * self._cell_bytes + len(measured) * text_copies
         state.size_bound = size_bound
-        if size_bound > ROOM_BYTES:
+        if size_bound > self._room_bytes:
             make_room(state, self._catalogue)
         return _FOLDED
 

@@ -5,14 +5,16 @@ from features cimport int64s
 from features.duplicates cimport DuplicateWindow
 
 
+cdef Py_ssize_t _WIDTH
+cdef long long _MOST
+
+
 @cython.locals(ids=Int64s, begin=cython.Py_ssize_t)
 cpdef pack_ids(DuplicateWindow window, base)
 
 
 @cython.locals(
     ids=Int64s,
-    begin=cython.Py_ssize_t,
-    end=cython.Py_ssize_t,
     place=cython.Py_ssize_t,
     first_offset=cython.longlong,
     first_ms=cython.longlong,
@@ -28,6 +30,7 @@ cdef _firsts(DuplicateWindow window, base)
     origin_ms=cython.longlong,
     sign=cython.longlong,
     unknown=cython.longlong,
+    number=cython.Py_ssize_t,
     place=cython.Py_ssize_t,
     far=cython.longlong,
     ms=cython.longlong,

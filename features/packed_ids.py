@@ -12,6 +12,7 @@ from features.definitions import Base
 from features.duplicates import FORGOTTEN_OFFSET, WIDTH, DuplicateWindow
 
 _MOST: Final = 2**32 - 1  # as an offset: one of an earlier topic
+_WIDTH: Final = WIDTH
 _HOUR_MS: Final = 3_600_000
 # What is accepted lies up to 31 days before its append time; 32 bits hold 49 days.
 _REACH_MS: Final = 32 * DAY_MS
@@ -49,12 +50,12 @@ def pack_ids(window: DuplicateWindow, base: Base) -> PackedIds:
         hour, offset = window.hours[place], window.hours[place + 1]
         hours += (hour_now - hour, -1 if offset == FORGOTTEN_OFFSET else base.offset - offset)
     return PackedIds(
-        keys=int64s.column(ids, begin, WIDTH, 0, 8),
-        offsets=int64s.column(ids, begin + 1, WIDTH, first_offset, 4),
+        keys=int64s.column(ids, begin, _WIDTH, 0, 8),
+        offsets=int64s.column(ids, begin + 1, _WIDTH, first_offset, 4),
         last_ms=0,
-        times=int64s.column(ids, begin + 2, WIDTH, first_ms, 4),
-        codes=int64s.column(ids, begin + 3, WIDTH, 0, 1),
-        checks=int64s.column(ids, begin + 4, WIDTH, 0, 2),
+        times=int64s.column(ids, begin + 2, _WIDTH, first_ms, 4),
+        codes=int64s.column(ids, begin + 3, _WIDTH, 0, 1),
+        checks=int64s.column(ids, begin + 4, _WIDTH, 0, 2),
         hours=hours,
         forgot=window.forgot,
         first_offset=first_offset,
@@ -64,13 +65,14 @@ def pack_ids(window: DuplicateWindow, base: Base) -> PackedIds:
 
 def _firsts(window: DuplicateWindow, base: Base) -> tuple[int, int]:
     """What no offset is below, apart from those that were forgotten, and no time that 32 bits leave room for."""
-    ids, begin, end = window.ids, window.begin, len(window.ids)
+    ids, place = window.ids, window.begin
     first_offset, first_ms = base.offset, base.append_ms - _REACH_MS
-    for place in range(begin, end, WIDTH):
+    while place < len(ids):
         offset, time_ms = int64s.at(ids, place + 1), int64s.at(ids, place + 2)
         if FORGOTTEN_OFFSET != offset < first_offset:
             first_offset = offset
         first_ms = min(first_ms, time_ms)
+        place += _WIDTH
     return first_offset, max(first_ms, base.append_ms + DAY_MS - _MOST)
 
 
@@ -80,19 +82,20 @@ def unpack_ids(packed: PackedIds, base: Base) -> DuplicateWindow:
     hours: list[int] = []
     for back, offset in zip(packed.hours[::2], packed.hours[1::2], strict=True):
         hours += (hour_now - back, FORGOTTEN_OFFSET if offset == -1 else base.offset - offset)
-    ids = int64s.zeros(WIDTH * len(packed.codes))
-    int64s.put_column(ids, 0, WIDTH, packed.keys, 8)
-    int64s.put_column(ids, 1, WIDTH, packed.offsets, 4)
-    int64s.put_column(ids, 2, WIDTH, packed.times, 4)
-    int64s.put_column(ids, 3, WIDTH, packed.codes, 1)
-    int64s.put_column(ids, 4, WIDTH, packed.checks, 2)
+    ids = int64s.zeros(_WIDTH * len(packed.codes))
+    int64s.put_column(ids, 0, _WIDTH, packed.keys, 8)
+    int64s.put_column(ids, 1, _WIDTH, packed.offsets, 4)
+    int64s.put_column(ids, 2, _WIDTH, packed.times, 4)
+    int64s.put_column(ids, 3, _WIDTH, packed.codes, 1)
+    int64s.put_column(ids, 4, _WIDTH, packed.checks, 2)
     if packed.first_offset is None:
         origin_offset, origin_ms, sign = base.offset, packed.last_ms, -1
     else:
         origin_offset, origin_ms, sign = packed.first_offset, packed.first_ms, 1
     # An offset that did not fit either is of an earlier topic, as the first hour is then, or belongs to a kept id.
     unknown = hours[1] if hours else FORGOTTEN_OFFSET
-    for place in range(0, len(ids), WIDTH):
+    for number in range(len(ids) // _WIDTH):
+        place = number * _WIDTH
         far, ms = int64s.at(ids, place + 1), int64s.at(ids, place + 2)
         int64s.put(ids, place + 1, unknown if far == _MOST else origin_offset + sign * far)
         int64s.put(ids, place + 2, origin_ms + sign * ms)

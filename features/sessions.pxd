@@ -6,6 +6,9 @@ from features.adding cimport Adder
 from features.reading cimport Reading
 
 
+cdef Py_ssize_t _WIDTH
+
+
 cdef class SessionsPart:
     cdef public long long start_ms
     cdef public long long end_ms
