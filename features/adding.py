@@ -18,7 +18,7 @@ Int64 = int
 
 
 Fields = tuple[Any, ...]
-"""The fields of an event in their order."""
+"""The fields of an event in their order, which the fold and its check of an undo know."""
 fields_of: Final = astuple
 """Event -> Fields, in the time in which two of them are read by name."""
 

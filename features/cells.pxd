@@ -11,7 +11,7 @@ cdef class Cells:
     cdef public Int64s numbers
     cdef public Py_ssize_t width
 
-    @cython.locals(place=cython.Py_ssize_t, width=cython.Py_ssize_t, numbers=Int64s)
+    @cython.locals(place=cython.Py_ssize_t)
     cpdef Py_ssize_t find(self, long long index) except -2
 
     cpdef Py_ssize_t make(self, long long index) except -2

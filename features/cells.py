@@ -77,12 +77,9 @@ class Cells:  # with slots where it is compiled, see cells.pxd
     __hash__ = None  # type: ignore[assignment]  # it changes
 
     def find(self, index: int) -> int:
-        """Where in `numbers` the cell begins, or -1. Looks from the newest on."""
-        numbers, width = self.numbers, self.width
-        place = len(numbers) - width
-        while place >= 0 and int64s.at(numbers, place) > index:
-            place -= width
-        return place if place >= 0 and int64s.at(numbers, place) == index else -1
+        """Where in `numbers` the cell begins, or -1."""
+        place = self.from_on(index)
+        return place if place < len(self.numbers) and int64s.at(self.numbers, place) == index else -1
 
     def make(self, index: int) -> int:
         """Where a cell begins that was not there yet."""
@@ -102,7 +99,10 @@ class Cells:  # with slots where it is compiled, see cells.pxd
             int64s.put(self.numbers, total, int64s.at(self.numbers, total) + amount)
 
     def from_on(self, index: int) -> int:
-        """Where in `numbers` the first cell begins that has this index or a later one; the end if none has."""
+        """Where in `numbers` the first cell begins that has this index or a later one; the end if none has.
+
+        Looks from the newest on.
+        """
         numbers, width = self.numbers, self.width
         place = len(numbers)
         while place and int64s.at(numbers, place - width) >= index:

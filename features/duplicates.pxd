@@ -5,6 +5,7 @@ from features cimport int64s
 
 
 # What hot methods compute with: as a Python object each would be looked up, and the numbers beside it made objects.
+cdef long long _HOUR_MS
 cdef Py_ssize_t _WIDTH
 cdef Py_ssize_t _MOST_NUMBERS
 
@@ -36,7 +37,7 @@ cdef class DuplicateWindow:
         self, long long key, long long offset, long long append_ms, long long time_ms, long long code, long long check
     ) except -1
 
-    @cython.locals(hours=Int64s, hour_ms=cython.longlong, hour=cython.longlong, latest=cython.longlong)
+    @cython.locals(hours=Int64s, hour=cython.longlong, latest=cython.longlong)
     cpdef advance(self, long long offset, long long append_ms)
 
     cpdef tidy(self)

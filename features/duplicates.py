@@ -179,8 +179,7 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
 
     def advance(self, offset: int, append_ms: int) -> None:
         """Begin the hour of `append_ms` if it is a new one, and let the ids of hours outside the horizon leave."""
-        hours, hour_ms = self.hours, _HOUR_MS
-        hour = append_ms // hour_ms
+        hours, hour = self.hours, append_ms // _HOUR_MS
         latest = int64s.at(hours, len(hours) - 2) if len(hours) else -1
         if hour > latest:
             latest = hour
@@ -188,7 +187,7 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
             int64s.insert(hours, len(hours), offset)
             if int64s.at(hours, 0) < hour - HORIZON_HOURS:
                 self._expire(hour - HORIZON_HOURS)
-        self.next_hour_ms = (latest + 1) * hour_ms
+        self.next_hour_ms = (latest + 1) * _HOUR_MS
 
     def start_epoch(self) -> None:
         """The topic was made anew: ids stay known, their old offsets must match no new record."""

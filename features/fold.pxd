@@ -6,12 +6,14 @@ from features.duplicates cimport DuplicateWindow, check_of, id_key, measured_byt
 from features.state cimport UserState
 
 
+cdef long long _KEPT_MS
+cdef long long _ROOM_BYTES
+
+
 cdef class Folder:
     cdef object _catalogue
     cdef dict _plans
     cdef object _other_plan
-    cdef long long _kept_ms
-    cdef long long _room_bytes
     cdef Py_ssize_t _cell_bytes
 
     @cython.locals(

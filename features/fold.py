@@ -51,7 +51,9 @@ class Outcome(StrEnum):  # a string hashes in C, and each record looks its outco
     """The state holds it already and no table needs it."""
 
 
-_ID_BYTES: Final = 40  # of an id, and of the hour that may begin with it
+_KEPT_MS: Final = LONGEST_WINDOW_MS + DAY_MS
+_ROOM_BYTES: Final = ROOM_BYTES
+_ADMITTED_BYTES: Final = 40  # of an id, and of the hour that may begin with it
 _LAYERS: Final = tuple(tuple(layer) for layer in LAYERS)  # plain ones are unpacked in a third of the time
 _FOLDED: Final = Outcome.FOLDED
 Undo = Callable[[Part, Event, int, int], None]
@@ -83,8 +85,6 @@ class Folder:
         self._catalogue = catalogue
         self._plans: dict[str, _Plan] = {event_type: _plan(catalogue, event_type) for event_type in EVENT_TYPES}
         self._other_plan = _plan(catalogue, ANY)
-        self._kept_ms = LONGEST_WINDOW_MS + DAY_MS
-        self._room_bytes = ROOM_BYTES
         self._cell_bytes = 9 * (1 + len(catalogue.cell_measures))
 
     def fold(self, state: UserState, event: Event, position: Position, append_ms: int) -> Outcome:
@@ -108,7 +108,7 @@ class Folder:
         state.version = version if version > state.version else state.version + 1
         if append_ms > state.append_ms:
             state.append_ms = append_ms
-        if time_ms < append_ms - self._kept_ms:
+        if time_ms < append_ms - _KEPT_MS:
             state.late_events += 1
             return Outcome.LATE
         measured = measured_bytes(fields)
@@ -128,7 +128,7 @@ class Folder:
             adder.add(parts[place], fields, time_ms, offset, latest_ms)
         size_bound = state.size_bound + event_bytes + new_cells * self._cell_bytes + len(measured) * text_copies
         state.size_bound = size_bound
-        if size_bound > self._room_bytes:
+        if size_bound > _ROOM_BYTES:
             make_room(state, self._catalogue)
         return _FOLDED
 
@@ -238,7 +238,7 @@ def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
         _CellPlan(counts, sums),
         tuple((place, measure.adder(event_type)) for place, measure in parts),
         tuple((place, measure.undo) for place, measure in parts),
-        event_bytes=_ID_BYTES
+        event_bytes=_ADMITTED_BYTES
         + len(LAYERS) * (2 * len(counts) + 8 * len(sums))  # a count that grows takes up to 2 more, a sum up to 8
         + sum(measure.bytes_per_event for _, measure in parts),
         text_copies=len(parts),
