@@ -17,7 +17,7 @@ from features.duplicates import UNKNOWN_CODE, DuplicateWindow
 from features.limits import packed_bytes_at_most
 from features.moments import Moments, MomentsPart
 from features.packed import UnreadableState, adopt_cells, adopt_since
-from features.recents import LastDistinct, RecentsPart
+from features.recents import LastDistinct, RecentsPart, places_of
 from features.state import ALWAYS, NEVER, NOWHERE, UserState, repeated
 
 _LAYOUT: Final = 0xF5949081  # the only catalogue that format 1 was ever written with
@@ -92,8 +92,9 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
 
 def _sequence(packed: _Packed) -> RecentsPart:
     entries = packed.sequences[0]
-    times_ms, offsets = int64s.of([each[0] for each in entries]), int64s.of([each[1] for each in entries])
-    return RecentsPart([each[2] for each in entries], times_ms, offsets, displaced_ms=packed.last_event_ms or 0)
+    values = [value for _, _, value in entries]
+    places = places_of(values, [-time_ms for time_ms, _, _ in entries], [-offset for _, offset, _ in entries], 0, 0)
+    return RecentsPart(values, places, displaced_ms=packed.last_event_ms or 0)
 
 
 def _ids(packed: _Packed) -> DuplicateWindow:

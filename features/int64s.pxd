@@ -20,14 +20,6 @@ cdef inline array zeros(Py_ssize_t count):
     return block
 
 
-cdef inline array below(long long base, list distances):
-    cdef array block = of(distances)
-    cdef Py_ssize_t place
-    for place in range(len(block)):
-        block.data.as_longlongs[place] = base - block.data.as_longlongs[place]
-    return block
-
-
 cdef inline long long at(array numbers, Py_ssize_t place) noexcept:
     return numbers.data.as_longlongs[place]
 
@@ -59,13 +51,13 @@ cdef inline int remove(array numbers, Py_ssize_t place, Py_ssize_t count) except
     return 0
 
 
-cdef inline list distances(array numbers, long long base):
-    cdef Py_ssize_t place
-    return [base - numbers.data.as_longlongs[place] for place in range(len(numbers))]
-
-
 cdef inline Py_ssize_t count_from(array numbers, Py_ssize_t first, Py_ssize_t step) noexcept:
     return (len(numbers) - first + step - 1) // step
+
+
+cdef inline list distances(array numbers, Py_ssize_t first, Py_ssize_t step, long long base):
+    cdef Py_ssize_t place
+    return [base - numbers.data.as_longlongs[first + place * step] for place in range(count_from(numbers, first, step))]
 
 
 cdef inline bytes column(array numbers, Py_ssize_t first, Py_ssize_t step, long long base, Py_ssize_t size):

@@ -47,14 +47,9 @@ def remove(numbers: array[int], place: int, count: int) -> None:
     del numbers[place : place + count]
 
 
-def distances(numbers: array[int], base: int) -> list[int]:
-    """How far each number is below the base."""
-    return [base - number for number in numbers]
-
-
-def below(base: int, distances: list[int]) -> array[int]:
-    """The numbers that are so far below the base. Raises OverflowError."""
-    return array("q", [base - distance for distance in distances])
+def distances(numbers: array[int], first: int, step: int, base: int) -> list[int]:
+    """How far every `step`-th number from `first` on is below the base."""
+    return [base - number for number in numbers[first::step]]
 
 
 def column(numbers: array[int], first: int, step: int, base: int, size: int) -> bytes:

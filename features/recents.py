@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -30,27 +31,76 @@ from features.texts import shared
 from schemas.events import Event
 
 MAX_LAST: Final = 100  # a sequence is part of every user's state, which must stay small
+_WIDTH: Final = 3
 
 
 @dataclass  # with slots where it is compiled, see recents.pxd
 class RecentsPart:
     """Values with their event times and offsets, newest first.
 
-    `displaced_ms`: latest event time of all that was seen and is not in the list. `doubt_ms`: an undo took an entry
-    out, and one displaced up to this time may belong in its stead; 0 for none.
+    `places` has three numbers of each: the value's hash, by which it is found without a look at every text, its event
+    time and its offset. `displaced_ms`: latest event time of all that was seen and is not in the list. `doubt_ms`: an
+    undo took an entry out, and one displaced up to this time may belong in its stead; 0 for none.
     """
 
     values: list[str]
-    times_ms: array[int]
-    offsets: array[int]
+    places: array[int]
     displaced_ms: int = 0
     doubt_ms: int = 0
 
+    def times_ms(self) -> array[int]:
+        """Event times of the values."""
+        return self.places[1::_WIDTH]
+
+    def find(self, value: str) -> Int64:
+        """Where in `places` the newest of these values is, or -1."""
+        hashed, numbers, place = hash(value), self.places, 0
+        while place < len(numbers):
+            if int64s.at(numbers, place) == hashed and self.values[place // _WIDTH] == value:
+                return place
+            place += _WIDTH
+        return -1
+
+    def enter(self, value: str, time_ms: Ms, offset: Offset, k: Int64) -> None:
+        """Put the value into its place, and drop the oldest one beyond `k`."""
+        numbers = self.places
+        place = 0  # where the usual event belongs, which is newer than all others
+        while place < len(numbers):
+            known_ms = int64s.at(numbers, place + 1)
+            if known_ms < time_ms or (known_ms == time_ms and int64s.at(numbers, place + 2) < offset):
+                break
+            place += _WIDTH
+        self.values.insert(place // _WIDTH, value)
+        int64s.insert_zeros(numbers, place, _WIDTH)
+        int64s.put(numbers, place, hash(value))
+        int64s.put(numbers, place + 1, time_ms)
+        int64s.put(numbers, place + 2, offset)
+        oldest = k * _WIDTH
+        if len(numbers) > oldest:
+            self.displaced_ms = max(self.displaced_ms, int64s.at(numbers, oldest + 1))
+            self.remove(oldest)
+
     def remove(self, place: Int64) -> None:
-        """Take the entry out."""
-        del self.values[place]
-        int64s.remove(self.times_ms, place, 1)
-        int64s.remove(self.offsets, place, 1)
+        """Take out the entry that begins there."""
+        del self.values[place // _WIDTH]
+        int64s.remove(self.places, place, _WIDTH)
+
+
+def places_of(
+    values: Sequence[str], ages_ms: Sequence[int], offsets_back: Sequence[int], append_ms: Ms, offset: Offset
+) -> array[int]:
+    """Those of a RecentsPart, from times and offsets counted back from `append_ms` and `offset`.
+
+    Raises OverflowError for a number of more than 64 bits.
+    """
+    places = int64s.zeros(_WIDTH * len(values))
+    for number in range(len(values)):
+        age_ms: Ms = ages_ms[number]
+        back: Offset = offsets_back[number]
+        int64s.put(places, number * _WIDTH, hash(values[number]))
+        int64s.put(places, number * _WIDTH + 1, append_ms - age_ms)
+        int64s.put(places, number * _WIDTH + 2, offset - back)
+    return places
 
 
 class RecentsWire(msgspec.Struct, array_like=True, gc=False):
@@ -77,20 +127,8 @@ class RecentsAdder(Adder):
             self.put(part, value, time_ms, offset)
 
     def put(self, part: RecentsPart, value: str, time_ms: Ms, offset: Offset) -> None:
-        """Put the entry into its place, and drop the oldest one beyond `k`."""
-        times_ms, offsets = part.times_ms, part.offsets
-        place = 0  # where the usual event belongs, which is newer than all others
-        while place < len(times_ms):
-            known_ms = int64s.at(times_ms, place)
-            if known_ms < time_ms or (known_ms == time_ms and int64s.at(offsets, place) < offset):
-                break
-            place += 1
-        part.values.insert(place, shared(value))
-        int64s.insert(times_ms, place, time_ms)
-        int64s.insert(offsets, place, offset)
-        if len(times_ms) > self.k:
-            part.displaced_ms = max(part.displaced_ms, int64s.at(times_ms, self.k))
-            part.remove(self.k)
+        """Put the value into its place."""
+        part.enter(shared(value), time_ms, offset, self.k)
 
 
 class LastDistinctAdder(RecentsAdder):
@@ -98,18 +136,18 @@ class LastDistinctAdder(RecentsAdder):
 
     def put(self, part: RecentsPart, value: str, time_ms: Ms, offset: Offset) -> None:
         """See RecentsAdder; an older place of the value goes."""
-        known: str
-        for place, known in enumerate(part.values):
-            if known == value:
-                known_ms, known_offset = int64s.at(part.times_ms, place), int64s.at(part.offsets, place)
-                if time_ms == known_ms and offset == known_offset:
-                    return
-                part.displaced_ms = max(part.displaced_ms, min(time_ms, known_ms))
-                if time_ms < known_ms or (time_ms == known_ms and offset < known_offset):
-                    return
-                part.remove(place)
-                break
-        RecentsAdder.put(self, part, value, time_ms, offset)  # Cython calls it directly, and looks `super()` up
+        place = part.find(value)
+        if place < 0:
+            part.enter(shared(value), time_ms, offset, self.k)
+            return
+        known_ms, known_offset = int64s.at(part.places, place + 1), int64s.at(part.places, place + 2)
+        if time_ms == known_ms and offset == known_offset:
+            return
+        part.displaced_ms = max(part.displaced_ms, min(time_ms, known_ms))
+        if time_ms > known_ms or (time_ms == known_ms and offset > known_offset):
+            known: str = part.values[place // _WIDTH]
+            part.remove(place)
+            part.enter(known, time_ms, offset, self.k)
 
 
 class _Recents(PartMeasure[RecentsPart]):
@@ -136,26 +174,28 @@ class _Recents(PartMeasure[RecentsPart]):
 
     def zero(self) -> RecentsPart:
         """See PartMeasure."""
-        return RecentsPart([], int64s.of([]), int64s.of([]))
+        return RecentsPart([], int64s.of([]))
 
     def undo(self, part: RecentsPart, event: Event, offset: int, append_ms: int) -> None:
         """See PartMeasure. Inexact only if something was displaced that may belong back into the list."""
         value: str | None = getattr(event, self.field)
-        for place, known in enumerate(part.values):
-            if known == value and part.offsets[place] == offset and part.times_ms[place] == event.event_time:
+        for number, known in enumerate(part.values):
+            place = number * _WIDTH
+            if known == value and part.places[place + 2] == offset and part.places[place + 1] == event.event_time:
                 part.remove(place)
                 part.doubt_ms = max(part.doubt_ms, part.displaced_ms)
                 return
 
     def start_epoch(self, part: RecentsPart) -> None:
         """See PartMeasure."""
-        part.offsets = int64s.of([FORGOTTEN_OFFSET] * len(part.offsets))
+        for place in range(2, len(part.places), _WIDTH):
+            part.places[place] = FORGOTTEN_OFFSET
 
     def to_wire(self, part: RecentsPart, base: Base) -> RecentsWire:
         """See PartMeasure."""
         return RecentsWire(
-            int64s.distances(part.times_ms, base.append_ms),
-            int64s.distances(part.offsets, base.offset),
+            int64s.distances(part.places, 1, _WIDTH, base.append_ms),
+            int64s.distances(part.places, 2, _WIDTH, base.offset),
             part.values,
             part.displaced_ms,
             part.doubt_ms,
@@ -166,9 +206,8 @@ class _Recents(PartMeasure[RecentsPart]):
         assert isinstance(wire, RecentsWire)
         if not len(wire.values) == len(wire.ages_ms) == len(wire.offsets_back):
             raise ValueError("a sequence has columns of different lengths")
-        times_ms = int64s.below(base.append_ms, wire.ages_ms)
-        offsets = int64s.below(base.offset, wire.offsets_back)
-        return RecentsPart(wire.values, times_ms, offsets, wire.displaced_ms, wire.doubt_ms)
+        places = places_of(wire.values, wire.ages_ms, wire.offsets_back, base.append_ms, base.offset)
+        return RecentsPart(wire.values, places, wire.displaced_ms, wire.doubt_ms)
 
     def share(self, part: RecentsPart) -> None:
         """See PartMeasure."""
@@ -176,25 +215,25 @@ class _Recents(PartMeasure[RecentsPart]):
 
     def in_doubt(self, part: RecentsPart) -> bool:
         """Whether an entry that was displaced may be missing: not once the list is full of newer ones."""
-        return part.doubt_ms > 0 and (len(part.values) < self.k or part.times_ms[-1] <= part.doubt_ms)
+        return part.doubt_ms > 0 and (len(part.values) < self.k or part.places[-2] <= part.doubt_ms)
 
     def shrink(self, part: RecentsPart) -> bool:
         """See PartMeasure: the older half of the list."""
         if len(part.values) < 2:
             return False
         kept = len(part.values) // 2
-        part.displaced_ms = max(part.displaced_ms, part.times_ms[kept])
+        part.displaced_ms = max(part.displaced_ms, part.times_ms()[kept])
         part.doubt_ms = max(part.doubt_ms, part.displaced_ms)
-        del part.values[kept:], part.times_ms[kept:], part.offsets[kept:]
+        del part.values[kept:], part.places[kept * _WIDTH :]
         return True
 
     def merge(self, left: RecentsPart, right: RecentsPart) -> RecentsPart:
         """See PartMeasure."""
-        merged = RecentsPart(left.values[:], left.times_ms[:], left.offsets[:])
+        merged = RecentsPart(left.values[:], left.places[:])
         merged.displaced_ms = max(left.displaced_ms, right.displaced_ms)
         merged.doubt_ms = max(left.doubt_ms, right.doubt_ms)
         put = self.adder(self.event_types()[0]).put
-        for value, time_ms, offset in zip(right.values, right.times_ms, right.offsets, strict=True):
+        for value, time_ms, offset in zip(right.values, right.times_ms(), right.places[2::_WIDTH], strict=True):
             put(merged, value, time_ms, offset)
         return merged
 
@@ -262,7 +301,7 @@ def _read(index: int, measure: _Recents) -> Read:
         part = reading.state.parts[index]
         assert isinstance(part, RecentsPart)
         if reading.looks_back:
-            seen = zip(part.values, part.times_ms, strict=True)
+            seen = zip(part.values, part.times_ms(), strict=True)
             values = [value for value, time_ms in seen if time_ms <= reading.now_ms]
             if len(values) < len(part.values) and part.displaced_ms:
                 return Answer([*values], True, "what was displaced after that moment is missing")
