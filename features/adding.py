@@ -35,6 +35,9 @@ class Adder:
     its part, assigned to a variable of its type, is a C structure.
     """
 
+    place: int
+    """Of its part among those of a state: the folder says it."""
+
     def add(self, part: Any, fields: Fields, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """Count an event of `time_ms`; `append_ms` is the latest moment of the log so far."""
         raise NotImplementedError

@@ -4,7 +4,15 @@ from cpython.array cimport array as Int64s
 from features cimport int64s
 
 
+cdef long long _LARGEST_TOTAL
 cdef long long _LARGEST_SUMMED
+
+
+cdef class Layer:
+    cdef public Py_ssize_t number
+    cdef public long long hop_ms
+    cdef public long long longest_window_ms
+    cpdef long long oldest_cell(self, long long now_ms) except? -1
 
 
 cdef class Cells:
@@ -16,8 +24,8 @@ cdef class Cells:
 
     cpdef Py_ssize_t make(self, long long index) except -2
 
-    @cython.locals(slot=cython.Py_ssize_t, total=cython.Py_ssize_t)
-    cpdef count(self, Py_ssize_t place, tuple slots, long long amount)
+    @cython.locals(number=cython.Py_ssize_t, total=cython.Py_ssize_t)
+    cpdef count(self, Py_ssize_t place, Int64s slots, long long amount)
 
     @cython.locals(place=cython.Py_ssize_t, width=cython.Py_ssize_t, numbers=Int64s)
     cpdef Py_ssize_t from_on(self, long long index) except -2
@@ -28,3 +36,6 @@ cdef class Cells:
         place=cython.Py_ssize_t, width=cython.Py_ssize_t, number=cython.longlong, total=cython.longlong, numbers=Int64s
     )
     cdef _total(self, Py_ssize_t first, Py_ssize_t end)
+
+
+cpdef long long added(long long total, long long amount) except? -1

@@ -18,8 +18,10 @@ A window W read at `now` is the sum of the cells whose index is at least floor((
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from features import int64s
 
@@ -28,7 +30,8 @@ HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000
 
 
-class Layer(NamedTuple):
+@dataclass(eq=False)  # with slots where it is compiled, see cells.pxd
+class Layer:
     """One resolution of cells."""
 
     number: int
@@ -49,6 +52,7 @@ HOURS: Final = LAYERS[1]
 DAYS: Final = LAYERS[2]
 LONGEST_WINDOW_MS: Final = DAYS.longest_window_ms
 LARGEST_TOTAL: Final = 2**62  # as integers here have 64 bits
+_LARGEST_TOTAL: Final = LARGEST_TOTAL
 _LARGEST_SUMMED: Final = 2**50  # 4 096 of them fit into 64 bits, and no layer has as many cells
 
 _UNIT_MS = {"m": _MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
@@ -92,10 +96,10 @@ class Cells:  # with slots where it is compiled, see cells.pxd
         """Remove the cell that begins there."""
         int64s.remove(self.numbers, place, self.width)
 
-    def count(self, place: int, slots: tuple[int, ...], amount: int) -> None:
+    def count(self, place: int, slots: array[int], amount: int) -> None:
         """Add the amount to the totals of these measures, in the cell that begins there."""
-        for slot in slots:
-            total = place + 1 + slot
+        for number in range(len(slots)):
+            total = place + 1 + int64s.at(slots, number)
             int64s.put(self.numbers, total, int64s.at(self.numbers, total) + amount)
 
     def from_on(self, index: int) -> int:
@@ -150,8 +154,8 @@ def layer_of(window_ms: int) -> Layer:
 
 def added(total: int, amount: int) -> int:
     """Their sum. A total that would pass LARGEST_TOTAL, either way, stops there for good: the truth is lost."""
-    if -LARGEST_TOTAL < total < LARGEST_TOTAL:
-        return max(-LARGEST_TOTAL, min(LARGEST_TOTAL, total + amount))
+    if -_LARGEST_TOTAL < total < _LARGEST_TOTAL:
+        return max(-_LARGEST_TOTAL, min(_LARGEST_TOTAL, total + amount))
     return total
 
 

@@ -7,6 +7,8 @@ from features.texts cimport shared
 
 
 cdef double _STEP
+cdef double _FARTHEST_AHEAD
+cdef double _GONE
 cdef double _LONG_AGO
 
 

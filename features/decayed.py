@@ -93,8 +93,8 @@ class DecayedAdder(Adder):
         """Move the reference to so many half-lives; keys that no read could list any more go."""
         if part.scores or part.dropped:
             halvings = half_lives - part.reference_ms // self.half_life_ms
-            factor = ldexp(1.0, -halvings)  # a power of two: products with it are exact
-            least = ldexp(_GONE, min(halvings, _FARTHEST_AHEAD))
+            factor = math.exp2(-halvings)  # a power of two: products with it are exact
+            least = _GONE * math.exp2(min(halvings, _FARTHEST_AHEAD))
             part.scores = {key: score * factor for key, score in part.scores.items() if not -least <= score <= least}
             part.dropped *= factor
         part.reference_ms = half_lives * self.half_life_ms

@@ -24,7 +24,7 @@ FORGOTTEN_OFFSET: Final = -1
 
 # Codes are stored: a new event type goes to the end of EVENT_TYPES.
 _CODES: Final[dict[str, int]] = {name: code for code, name in enumerate(EVENT_TYPES)}
-_UNDO_CODE: Final = 125
+UNDO_CODE: Final = 125
 _OTHER_CODE: Final = 126  # a type of a newer writer: only measures of any type counted it
 UNKNOWN_CODE: Final = 127  # read from a format that did not remember types
 _UNDONE: Final = 128
@@ -73,7 +73,7 @@ def check_of(measured: bytes) -> int:
 
 def code_of(event_type: str) -> int:
     """One byte for the type."""
-    return _UNDO_CODE if event_type == UNDO else _CODES.get(event_type, _OTHER_CODE)
+    return UNDO_CODE if event_type == UNDO else _CODES.get(event_type, _OTHER_CODE)
 
 
 def type_of(code: int) -> str | None:

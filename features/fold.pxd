@@ -1,24 +1,38 @@
 cimport cython
+from cpython.array cimport array as Int64s
 
+from features cimport int64s
 from features.adding cimport Adder
-from features.cells cimport Cells
+from features.cells cimport Cells, Layer, added
 from features.duplicates cimport DuplicateWindow, check_of, id_key, measured_bytes
 from features.state cimport UserState
 
 
+cdef tuple _LAYERS
+cdef long long _LARGEST_TOTAL
+cdef long long _UNDO_CODE
 cdef long long _KEPT_MS
 cdef long long _ROOM_BYTES
+
+
+cdef class _Plan:
+    cdef long long code
+    cdef Int64s counts
+    cdef tuple sums
+    cdef tuple adders
+    cdef tuple undos
+    cdef long long event_bytes
+    cdef long long text_copies
 
 
 cdef class Folder:
     cdef object _catalogue
     cdef dict _plans
-    cdef object _other_plan
+    cdef _Plan _other_plan
     cdef Py_ssize_t _cell_bytes
 
     @cython.locals(
         fields=tuple,
-        adders=tuple,
         event_id=str,
         key=cython.longlong,
         check=cython.longlong,
@@ -27,33 +41,32 @@ cdef class Folder:
         version=cython.longlong,
         time_ms=cython.longlong,
         latest_ms=cython.longlong,
-        size_bound=cython.longlong,
-        event_bytes=cython.longlong,
-        text_copies=cython.longlong,
         new_cells=cython.Py_ssize_t,
-        place=cython.Py_ssize_t,
+        plan=_Plan,
         parts=list,
         adder=Adder,
         measured=bytes,
     )
     cpdef fold(self, UserState state, event, position, long long append_ms)
 
+    cdef _undo(self, UserState state, undo, long long key, long long check, long long offset, long long append_ms)
+
+    @cython.locals(plan=_Plan, cells=Cells, layer=Layer, numbers=Int64s, place=cython.Py_ssize_t, totals=cython.Py_ssize_t)
+    cdef _take_back(self, UserState state, undo, admitted)
+
 
 @cython.locals(
-    counts=tuple,
-    sums=tuple,
-    layers=tuple,
-    kept=tuple,
+    sums=list,
     made=cython.Py_ssize_t,
+    layer=Layer,
     cells=Cells,
-    number=cython.Py_ssize_t,
-    hop_ms=cython.longlong,
-    longest_ms=cython.longlong,
     index=cython.longlong,
     place=cython.Py_ssize_t,
     slot=cython.Py_ssize_t,
+    amount=cython.longlong,
 )
-cdef Py_ssize_t _add_to_cells(UserState state, plan, event, long long time_ms, long long append_ms) except -1
+cdef Py_ssize_t _add_to_cells(UserState state, _Plan plan, event, long long time_ms, long long append_ms) except -1
 
 
-cdef _add_to_sum(UserState state, Cells cells, Py_ssize_t place, amount)
+@cython.locals(total=cython.longlong)
+cdef _add_to_sum(UserState state, Int64s numbers, Py_ssize_t place, long long amount)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
-import msgspec
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
+from features import int64s
 from features.adding import Adder, fields_of
 from features.catalogue import Catalogue
-from features.cells import DAY_MS, LARGEST_TOTAL, LAYERS, LONGEST_WINDOW_MS, Cells, added
+from features.cells import DAY_MS, LARGEST_TOTAL, LAYERS, LONGEST_WINDOW_MS, added
 from features.counting import Count, Sum
 from features.definitions import ANY, Part
 from features.duplicates import (
+    UNDO_CODE,
     Admitted,
     DuplicateWindow,
     check_of,
@@ -26,7 +29,7 @@ from features.duplicates import (
 )
 from features.limits import ROOM_BYTES, make_room
 from features.state import NOWHERE, UserState
-from schemas.events import EVENT_TYPES, UNDO, Event
+from schemas.events import WIRE_TYPES, Event
 from schemas.receipts import Position
 
 
@@ -51,27 +54,26 @@ class Outcome(StrEnum):  # a string hashes in C, and each record looks its outco
     """The state holds it already and no table needs it."""
 
 
+_LAYERS: Final = LAYERS
+_LARGEST_TOTAL: Final = LARGEST_TOTAL
+_UNDO_CODE: Final = UNDO_CODE
 _KEPT_MS: Final = LONGEST_WINDOW_MS + DAY_MS
 _ROOM_BYTES: Final = ROOM_BYTES
 _ADMITTED_BYTES: Final = 40  # of an id, and of the hour that may begin with it
-_LAYERS: Final = tuple(tuple(layer) for layer in LAYERS)  # plain ones are unpacked in a third of the time
 _FOLDED: Final = Outcome.FOLDED
 Undo = Callable[[Part, Event, int, int], None]
 
 
-class _CellPlan(NamedTuple):
-    """Which totals one event type changes in each cell."""
-
-    counts: tuple[int, ...]
-    sums: tuple[tuple[int, Sum], ...]
-
-
-class _Plan(NamedTuple):
-    """What one event type changes, looked up in advance. The fold takes it apart in one go, in this order."""
+@dataclass  # with slots where it is compiled, see fold.pxd
+class _Plan:
+    """What one event type changes, looked up in advance."""
 
     code: int
-    cells: _CellPlan
-    adders: tuple[tuple[int, Adder], ...]
+    counts: array[int]
+    """Which totals of a cell grow by one."""
+    sums: tuple[tuple[int, Sum], ...]
+    """Which grow by an amount."""
+    adders: tuple[Adder, ...]
     undos: tuple[tuple[int, Undo], ...]
     event_bytes: int
     """What one event can add to the packed state at most, apart from its texts and new cells."""
@@ -83,7 +85,7 @@ class Folder:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._plans: dict[str, _Plan] = {event_type: _plan(catalogue, event_type) for event_type in EVENT_TYPES}
+        self._plans: dict[str, _Plan] = {event_type: _plan(catalogue, event_type) for event_type in WIRE_TYPES}
         self._other_plan = _plan(catalogue, ANY)
         self._cell_bytes = 9 * (1 + len(catalogue.cell_measures))
 
@@ -114,21 +116,19 @@ class Folder:
         measured = measured_bytes(fields)
         check = check_of(measured)
         plan = self._plans.get(event_type, self._other_plan)
-        if event_type == UNDO:
+        if plan.code == _UNDO_CODE:
             return self._undo(state, event, key, check, offset, append_ms)
-        code, cells, adders, _, event_bytes, text_copies = plan
-        if not state.duplicates.admit(key, offset, append_ms, time_ms, code, check):
+        if not state.duplicates.admit(key, offset, append_ms, time_ms, plan.code, check):
             state.duplicate_events += 1
             return Outcome.DUPLICATE
         state.cover(time_ms)
         latest_ms, parts, new_cells = state.append_ms, state.parts, 0
-        if cells.counts or cells.sums:
-            new_cells = _add_to_cells(state, cells, event, time_ms, latest_ms)
-        for place, adder in adders:
-            adder.add(parts[place], fields, time_ms, offset, latest_ms)
-        size_bound = state.size_bound + event_bytes + new_cells * self._cell_bytes + len(measured) * text_copies
-        state.size_bound = size_bound
-        if size_bound > _ROOM_BYTES:
+        if len(plan.counts) or plan.sums:
+            new_cells = _add_to_cells(state, plan, event, time_ms, latest_ms)
+        for adder in plan.adders:
+            adder.add(parts[adder.place], fields, time_ms, offset, latest_ms)
+        state.size_bound += plan.event_bytes + new_cells * self._cell_bytes + len(measured) * plan.text_copies
+        if state.size_bound > _ROOM_BYTES:
             make_room(state, self._catalogue)
         return _FOLDED
 
@@ -148,7 +148,7 @@ class Folder:
             return original
         if isinstance(original, Admitted):
             self._take_back(state, undo, original)  # first, for to admit the undo may forget the original
-        window.admit(key, offset, append_ms, undo.event_time, code_of(UNDO), check)
+        window.admit(key, offset, append_ms, undo.event_time, _UNDO_CODE, check)
         state.cover(undo.event_time)
         state.size_bound += self._other_plan.event_bytes
         return Outcome.UNDONE if isinstance(original, Admitted) else original
@@ -159,19 +159,19 @@ class Folder:
         state.duplicates.mark_undone(id_key(undo.undoes))
         original_type = type_of(admitted.code)
         assert original_type is not None
-        original = msgspec.structs.replace(undo, type=original_type, event_time=admitted.time_ms)
+        original = replace(undo, type=original_type, event_time=admitted.time_ms)
         plan = self._plans.get(original_type, self._other_plan)
         counted = [admitted.offset >= since for since in state.counts_from_offsets]
-        counts = tuple([slot for slot in plan.cells.counts if counted[slot]])
-        sums = [(slot, measure) for slot, measure in plan.cells.sums if counted[slot]]
+        counts = int64s.of([slot for slot in plan.counts if counted[slot]])
+        sums = [(slot, measure.amount(original)) for slot, measure in plan.sums if counted[slot]]
         for layer, cells in zip(LAYERS, state.cells, strict=True):
             place = cells.find(original.event_time // layer.hop_ms)
             if place < 0:
                 continue  # dropped since, or never kept: no read needs it
             cells.count(place, counts, -1)
             numbers, totals = cells.numbers, place + 1
-            for slot, measure in sums:
-                numbers[totals + slot] = added(numbers[totals + slot], -measure.amount(original))
+            for slot, amount in sums:
+                numbers[totals + slot] = added(numbers[totals + slot], -amount)
             if not any(numbers[totals : place + cells.width]):
                 cells.remove(place)
         first_part = len(self._catalogue.cell_measures)
@@ -195,28 +195,29 @@ def _original(window: DuplicateWindow, undo: Event, check: int) -> Admitted | Ou
     return admitted if admitted.check == check else Outcome.UNDO_MISMATCH
 
 
-def _add_to_cells(state: UserState, plan: _CellPlan, event: Event, time_ms: int, append_ms: int) -> int:
+def _add_to_cells(state: UserState, plan: _Plan, event: Event, time_ms: int, append_ms: int) -> int:
     """Count the event in its cell of each layer; the number of cells that were made for it."""
-    cells: Cells
-    (counts, sums), layers, kept, made = plan, _LAYERS, state.cells, 0
-    for number, hop_ms, longest_ms in layers:
-        cells = kept[number]
-        index = time_ms // hop_ms
+    made, sums = 0, [(slot, measure.amount(event)) for slot, measure in plan.sums] if plan.sums else None
+    for layer in _LAYERS:
+        cells = state.cells[layer.number]
+        index = time_ms // layer.hop_ms
         place = cells.find(index)
         if place < 0:
-            if index < (append_ms - longest_ms) // hop_ms:
+            if index < layer.oldest_cell(append_ms):
                 continue  # no later read can need it
             place = cells.make(index)
             made += 1
-        cells.count(place, counts, 1)
-        for slot, measure in sums:
-            _add_to_sum(state, cells, place + 1 + slot, measure.amount(event))
+        cells.count(place, plan.counts, 1)
+        if sums is not None:
+            for slot, amount in sums:
+                _add_to_sum(state, cells.numbers, place + 1 + slot, amount)
     return made
 
 
-def _add_to_sum(state: UserState, cells: Cells, place: int, amount: int) -> None:
-    total = cells.numbers[place] = added(cells.numbers[place], amount)
-    if not -LARGEST_TOTAL < total < LARGEST_TOTAL:
+def _add_to_sum(state: UserState, numbers: array[int], place: int, amount: int) -> None:
+    total = added(int64s.at(numbers, place), amount)
+    int64s.put(numbers, place, total)
+    if not -_LARGEST_TOTAL < total < _LARGEST_TOTAL:
         state.sums_stopped = True
 
 
@@ -231,12 +232,16 @@ def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
         for place, measure in enumerate(catalogue.part_measures)
         if {event_type, ANY} & set(measure.event_types())
     ]
-    counts = tuple(slot for slot, measure in cells if isinstance(measure, Count))
+    counts = [slot for slot, measure in cells if isinstance(measure, Count)]
     sums = tuple((slot, measure) for slot, measure in cells if isinstance(measure, Sum))
+    adders = tuple(measure.adder(event_type) for _, measure in parts)
+    for (place, _), adder in zip(parts, adders, strict=True):
+        adder.place = place
     return _Plan(
         code_of(event_type),
-        _CellPlan(counts, sums),
-        tuple((place, measure.adder(event_type)) for place, measure in parts),
+        int64s.of(counts),
+        sums,
+        adders,
         tuple((place, measure.undo) for place, measure in parts),
         event_bytes=_ADMITTED_BYTES
         + len(LAYERS) * (2 * len(counts) + 8 * len(sums))  # a count that grows takes up to 2 more, a sum up to 8

@@ -3,10 +3,12 @@ from cpython.array cimport array as Int64s
 
 from features cimport int64s
 from features.adding cimport Adder
+from features.cells cimport Layer
 from features.reading cimport Reading
 
 
 cdef Py_ssize_t _WIDTH
+cdef Layer _HOURS
 
 
 cdef class SessionsPart:

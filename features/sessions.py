@@ -47,6 +47,7 @@ class Run(NamedTuple):
     doubt: int
 
 
+_HOURS: Final = HOURS
 _WIDTH: Final = len(Run._fields)
 _NO_RUN: Final = Run(0, 0, 0, 0)
 
@@ -111,7 +112,7 @@ class SessionsAdder(Adder):
             if time_ms > own.end_ms:
                 own.end_ms = time_ms
         else:
-            _join(own, time_ms, self.gap_ms, HOURS.oldest_cell(append_ms) * HOURS.hop_ms)
+            _join(own, time_ms, self.gap_ms, _HOURS.oldest_cell(append_ms) * _HOURS.hop_ms)
 
 
 class SessionsWire(msgspec.Struct, array_like=True, gc=False):
