@@ -4,6 +4,9 @@ from features.adding cimport Adder
 from features.reading cimport Reading
 
 
+cdef Py_ssize_t _MAX_PLACES
+
+
 cdef class DistinctPart:
     cdef public dict times
     cdef public bint thinned
@@ -25,7 +28,7 @@ cdef class DistinctAdder(Adder):
         hashed=cython.ulonglong,
         mask=cython.ulonglong,
         bits=cython.longlong,
-        place=cython.longlong,
+        place=object,
         times=dict,
     )
     cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)

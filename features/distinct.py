@@ -32,6 +32,7 @@ from schemas.events import Event
 
 EXACT_VALUES: Final = 256
 MAX_PLACES: Final = 1_024  # (hour, value) places kept exactly: some 6 bytes each
+_MAX_PLACES: Final = MAX_PLACES
 _HASH_BITS: Final = sliding_hll.HASH_BITS
 _HASH_MASK: Final = (1 << _HASH_BITS) - 1  # 256 values share a hash once in 30 million users
 _hash_of = xxhash.xxh3_64_intdigest
@@ -78,14 +79,14 @@ class DistinctAdder(Adder):
                 sliding_hll.add(own.sketch, hashed, hour)
                 if hour <= own.newest:
                     return
-        place = hour << bits | hashed
+        place: object = hour << bits | hashed
         times = own.times
         known = times.get(place)
         if known is not None:
             times[place] = known + 1
             return
         times[place] = 1
-        if len(times) > MAX_PLACES:
+        if len(times) > _MAX_PLACES:
             self.measure.make_room(own, append_ms)
 
 

@@ -5,6 +5,7 @@ from features cimport int64s
 
 
 # What hot methods compute with: as a Python object each would be looked up, and the numbers beside it made objects.
+cdef long long _HORIZON_HOURS
 cdef long long _HOUR_MS
 cdef Py_ssize_t _WIDTH
 cdef Py_ssize_t _MOST_NUMBERS
@@ -16,6 +17,9 @@ cpdef long long id_key(str event_id) except? -1
 
 @cython.locals(item_id=str, category=str, currency=str, search_term=str, list_id=str, text=str)
 cpdef bytes measured_bytes(tuple fields)
+
+
+cdef str _shown(str text)
 
 
 @cython.locals(hashed=cython.ulonglong)

@@ -19,6 +19,7 @@ HORIZON_HOURS: Final = 24
 # More than the records of one flush (2 000), so that an id of an unacknowledged flush is never evicted. With what an
 # undo needs an id takes 19 bytes: 39 of the 64 KiB that a state may have.
 MAX_IDS: Final = 2_048
+_HORIZON_HOURS: Final = HORIZON_HOURS
 _HOUR_MS: Final = 3_600_000
 FORGOTTEN_OFFSET: Final = -1
 
@@ -55,14 +56,18 @@ def id_key(event_id: str) -> int:
 def measured_bytes(fields: Fields) -> bytes:
     """The fields that measures can read."""
     _, _, _, _, _, item_id, category, value, currency, search_term, list_id, position, _ = fields
-    text = (
-        f"{'' if item_id is None else item_id}\n{'' if category is None else category or _EMPTY}\n"
-        f"{'' if search_term is None else search_term or _EMPTY}\n{'' if list_id is None else list_id}\n"
-        f"{'' if currency is None else currency or _EMPTY}"
-    )
+    text = f"{'' if item_id is None else item_id}\n{_shown(category)}"
+    if search_term is None and list_id is None and currency is None:
+        text += "\n\n\n"
+    else:
+        text += f"\n{_shown(search_term)}\n{'' if list_id is None else list_id}\n{_shown(currency)}"
     if value is not None or position is not None:
         text += f"\n{value}\n{position}"
     return text.encode()
+
+
+def _shown(text: str | None) -> str:
+    return "" if text is None else text if len(text) else _EMPTY
 
 
 def check_of(measured: bytes) -> int:
@@ -185,8 +190,8 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
             latest = hour
             int64s.insert(hours, len(hours), hour)
             int64s.insert(hours, len(hours), offset)
-            if int64s.at(hours, 0) < hour - HORIZON_HOURS:
-                self._expire(hour - HORIZON_HOURS)
+            if int64s.at(hours, 0) < hour - _HORIZON_HOURS:
+                self._expire(hour - _HORIZON_HOURS)
         self.next_hour_ms = (latest + 1) * _HOUR_MS
 
     def start_epoch(self) -> None:

@@ -3,6 +3,9 @@
 from features.duplicates cimport DuplicateWindow
 
 
+cdef long long _NEVER
+
+
 cdef class UserState:
     cdef public long long epoch
     cdef public long long partition

@@ -16,6 +16,7 @@ NOWHERE: Final = -1
 """The epoch of a state that no record was folded into."""
 NEVER: Final = -1
 """As a time of events: there was none."""
+_NEVER: Final = NEVER
 
 
 @dataclass  # with slots where it is compiled, see state.pxd
@@ -66,7 +67,7 @@ class UserState:
         """Widen the span from first to last event to a record of the timeline."""
         if time_ms > self.last_event_ms:
             self.last_event_ms = time_ms
-        if time_ms < self.first_event_ms or self.first_event_ms == NEVER:
+        if time_ms < self.first_event_ms or self.first_event_ms == _NEVER:
             self.first_event_ms = time_ms
 
 
