@@ -4,6 +4,9 @@ from cpython.array cimport array as Int64s
 from features cimport int64s
 
 
+cdef Layer _MINUTES
+cdef Layer _HOURS
+cdef Layer _DAYS
 cdef long long _LARGEST_TOTAL
 cdef long long _LARGEST_SUMMED
 
@@ -39,3 +42,6 @@ cdef class Cells:
 
 
 cpdef long long added(long long total, long long amount) except? -1
+
+
+cpdef Layer layer_of(long long window_ms)

@@ -48,8 +48,9 @@ LAYERS: Final = (
     Layer(1, HOUR_MS, 7 * DAY_MS),
     Layer(2, DAY_MS, 30 * DAY_MS),
 )
-HOURS: Final = LAYERS[1]
-DAYS: Final = LAYERS[2]
+_MINUTES, _HOURS, _DAYS = LAYERS
+HOURS: Final = _HOURS
+DAYS: Final = _DAYS
 LONGEST_WINDOW_MS: Final = DAYS.longest_window_ms
 LARGEST_TOTAL: Final = 2**62  # as integers here have 64 bits
 _LARGEST_TOTAL: Final = LARGEST_TOTAL
@@ -147,9 +148,9 @@ def parse_window(text: str) -> int:
 
 def layer_of(window_ms: int) -> Layer:
     """The finest layer that holds a window of this length."""
-    if window_ms <= HOUR_MS:
-        return LAYERS[0]
-    return HOURS if window_ms <= HOURS.longest_window_ms else DAYS
+    if window_ms <= _MINUTES.longest_window_ms:
+        return _MINUTES
+    return _HOURS if window_ms <= _HOURS.longest_window_ms else _DAYS
 
 
 def added(total: int, amount: int) -> int:

@@ -10,6 +10,8 @@ cdef double _STEP
 cdef double _FARTHEST_AHEAD
 cdef double _GONE
 cdef double _LONG_AGO
+cdef double _CERTAIN
+cdef double _EXACT_BELOW
 
 
 cdef class DecayedPart:
@@ -31,3 +33,7 @@ cdef class DecayedAdder(Adder):
 
     @cython.locals(halvings=cython.longlong, factor=cython.double, least=cython.double)
     cdef advance(self, DecayedPart part, long long half_lives)
+
+
+@cython.locals(millionths=cython.double, whole=cython.double)
+cpdef double rounded(double score) except? -1

@@ -42,6 +42,8 @@ _STEP: Final = 16  # half-lives after which the reference moves; far from the 1 
 _FARTHEST_AHEAD: Final = 512  # half-lives from the read to the reference: a clock wrong by years must not overflow
 _GONE: Final = 2.0**-20  # at the reference: a thousandth of what would be listed, a millionth of one view
 _LONG_AGO: Final = -80.0  # half-lives before the reference: nothing that could ever be listed
+_CERTAIN: Final = 0.499
+_EXACT_BELOW: Final = 2.0**40
 _half_life_ms = functools.cache(parse_window)
 
 
@@ -282,17 +284,32 @@ _MIXED = Answer(None, reason="scores hold events from after that moment, which c
 _UNSURE = "keys were dropped for want of room"
 
 
+def rounded(score: float) -> float:
+    """To 6 decimals, as `round` does, which takes several times as long; but for the sign of a zero.
+
+    A whole number of millionths divided by a million is the double next to the decimal; only close to the middle
+    between two of them may the product be off by enough to matter.
+    """
+    millionths = score * 1e6
+    if abs(millionths) < _EXACT_BELOW:
+        whole = math.floor(millionths + 0.5)
+        if abs(millionths - whole) < _CERTAIN:
+            return whole / 1e6
+    return round(score, 6)
+
+
 def _read_top(index: int, half_life_ms: int, k: int) -> Read:
     def read(reading: Reading) -> Answer:
         part = _part(reading, index)
         if part is None:
             return _MIXED
         factor = _factor(part, reading.now_ms, half_life_ms)
-        least = 0.0
+        least = LEAST_SCORE - 1e-6  # below it nothing can be listed, however it is rounded
         if len(part.scores) > k:
-            # Only what can tie with the last place, once rounded, needs to be looked at.
-            least = sorted(part.scores.values(), reverse=True)[k - 1] * factor - 2e-6
-        scored = [(-round(now, 6), key) for key, score in part.scores.items() if (now := score * factor) > least]
+            highest = sorted([now for score in part.scores.values() if (now := score * factor) > least], reverse=True)
+            if len(highest) > k:  # only what can tie with the last place, once rounded, needs to be looked at
+                least = highest[k - 1] - 2e-6
+        scored = [(-rounded(now), key) for key, score in part.scores.items() if (now := score * factor) > least]
         listed: list[Scored] = [
             {"key": key, "score": -score} for score, key in sorted(scored)[:k] if -score >= LEAST_SCORE
         ]

@@ -79,7 +79,7 @@ class DistinctAdder(Adder):
                 sliding_hll.add(own.sketch, hashed, hour)
                 if hour <= own.newest:
                     return
-        place: object = hour << bits | hashed
+        place = hour << bits | hashed
         times = own.times
         known = times.get(place)
         if known is not None:

@@ -56,11 +56,11 @@ def id_key(event_id: str) -> int:
 def measured_bytes(fields: Fields) -> bytes:
     """The fields that measures can read."""
     _, _, _, _, _, item_id, category, value, currency, search_term, list_id, position, _ = fields
-    text = f"{'' if item_id is None else item_id}\n{_shown(category)}"
-    if search_term is None and list_id is None and currency is None:
-        text += "\n\n\n"
-    else:
-        text += f"\n{_shown(search_term)}\n{'' if list_id is None else list_id}\n{_shown(currency)}"
+    item = "" if item_id is None else item_id
+    if value is None and currency is None and search_term is None and list_id is None and position is None:
+        return f"{item}\n{_shown(category)}\n\n\n".encode()
+    in_list = "" if list_id is None else list_id
+    text = f"{item}\n{_shown(category)}\n{_shown(search_term)}\n{in_list}\n{_shown(currency)}"
     if value is not None or position is not None:
         text += f"\n{value}\n{position}"
     return text.encode()

@@ -1,7 +1,10 @@
 cimport cython
 
-from features.cells cimport Cells
+from features.cells cimport Cells, Layer, layer_of
 from features.state cimport UserState
+
+
+cdef long long _NEVER_MS
 
 
 cdef class Reading:
@@ -11,8 +14,11 @@ cdef class Reading:
     cdef public bint looks_back
     cdef dict _vectors
 
-    cpdef long long oldest(self, long long window_ms, layer)
-    cpdef long long newest(self, layer)
+    cpdef long long oldest(self, long long window_ms, Layer layer)
+    cpdef long long newest(self, Layer layer)
 
     @cython.locals(cells=Cells, begin=cython.Py_ssize_t, end=cython.Py_ssize_t)
     cpdef list totals(self, window_ms)
+
+    @cython.locals(cells=Cells, end=cython.Py_ssize_t)
+    cdef tuple _span(self, long long window_ms, Layer layer)

@@ -1,13 +1,17 @@
-"""Decayed sums at their edges: scores below zero, events ahead of the read."""
+"""Decayed sums at their edges: scores below zero, events ahead of the read, ties and rounding in rankings."""
 
 from __future__ import annotations
 
 import math
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from features.catalogue import Catalogue, Decayed, DecayedSum, Top
-from features.derive import DerivedFeature, derive
+from features.decayed import LEAST_SCORE, DecayedPart, rounded
+from features.derive import DerivedFeature, derive, derive_values
+from features.state import new_state
 from tests.unit.feature_world import DAY_MS, MINUTE_MS, NOW_MS, Log, make_event
 
 
@@ -36,3 +40,32 @@ def test_an_event_ahead_of_the_read_weighs_by_the_formula_until_it_would_overflo
     (far,) = derive(log.catalogue, log.state, NOW_MS - 1000 * DAY_MS)
     assert isinstance(far.value, float)
     assert math.isfinite(far.value)
+
+
+MIDDLES = st.integers(-(2**50), 2**50).map(lambda whole: (whole + 0.5) / 1e6)  # between two of 6 decimals
+
+
+@given(st.floats(allow_nan=False) | MIDDLES | MIDDLES.map(lambda score: math.nextafter(score, 0.0)))
+@example(0.0005005)
+@example(2.0**40 / 1e6)
+def test_a_score_is_rounded_as_python_rounds(score: float) -> None:
+    assert rounded(score) == round(score, 6)
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=2),
+        st.floats(0.0, 1e9) | st.integers(0, 4_000).map(lambda ten_millionths: ten_millionths / 1e7 + 0.0008),
+        max_size=9,
+    )
+)
+@example({"a": LEAST_SCORE, "b": 0.0009995, "c": 0.00099949})
+@example({"d": 1.0, "c": 1.0 + 1e-7, "b": 1.0 - 1e-7, "a": 1.0})
+def test_a_ranking_is_that_of_all_rounded_scores(scores: dict[str, float]) -> None:
+    catalogue = Catalogue(
+        [Decayed("d", weights={"view_item": 1}, half_life="2h", by="item_id")], [Top("top", "d", k=3, doc="")]
+    )
+    state = new_state(catalogue)
+    state.parts[0] = DecayedPart(dict(scores))
+    ranked = sorted((-round(score, 6), key) for key, score in scores.items() if round(score, 6) >= LEAST_SCORE)
+    assert derive_values(catalogue, state, 0)["top"] == [{"key": key, "score": -score} for score, key in ranked[:3]]
