@@ -42,8 +42,8 @@ _STEP: Final = 16  # half-lives after which the reference moves; far from the 1 
 _FARTHEST_AHEAD: Final = 512  # half-lives from the read to the reference: a clock wrong by years must not overflow
 _GONE: Final = 2.0**-20  # at the reference: a thousandth of what would be listed, a millionth of one view
 _LONG_AGO: Final = -80.0  # half-lives before the reference: nothing that could ever be listed
+_EXACT_BELOW: Final = 2.0**40  # the product with a million is off by 2^-13 there at most, less than 0.5 - 0.499
 _CERTAIN: Final = 0.499
-_EXACT_BELOW: Final = 2.0**40
 _half_life_ms = functools.cache(parse_window)
 
 
@@ -309,7 +309,7 @@ def _read_top(index: int, half_life_ms: int, k: int) -> Read:
             highest = sorted([now for score in part.scores.values() if (now := score * factor) > least], reverse=True)
             if len(highest) > k:  # only what can tie with the last place, once rounded, needs to be looked at
                 least = highest[k - 1] - 2e-6
-        scored = [(-rounded(now), key) for key, score in part.scores.items() if (now := score * factor) > least]
+        scored = [(-rounded(now), key) for key, score in part.scores.items() if (now := score * factor) >= least]
         listed: list[Scored] = [
             {"key": key, "score": -score} for score, key in sorted(scored)[:k] if -score >= LEAST_SCORE
         ]

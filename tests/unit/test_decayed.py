@@ -9,9 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from features.catalogue import Catalogue, Decayed, DecayedSum, Top
-from features.decayed import LEAST_SCORE, DecayedPart, rounded
+from features.decayed import LEAST_SCORE, MAX_WEIGHT, DecayedPart, rounded
 from features.derive import DerivedFeature, derive, derive_values
 from features.state import new_state
+from schemas.events import MAX_VALUE
 from tests.unit.feature_world import DAY_MS, MINUTE_MS, NOW_MS, Log, make_event
 
 
@@ -42,6 +43,10 @@ def test_an_event_ahead_of_the_read_weighs_by_the_formula_until_it_would_overflo
     assert math.isfinite(far.value)
 
 
+def test_powers_of_two_are_exact() -> None:
+    assert [math.exp2(number) for number in range(-1_100, 513)] == [math.ldexp(1.0, n) for n in range(-1_100, 513)]
+
+
 MIDDLES = st.integers(-(2**50), 2**50).map(lambda whole: (whole + 0.5) / 1e6)  # between two of 6 decimals
 
 
@@ -55,11 +60,13 @@ def test_a_score_is_rounded_as_python_rounds(score: float) -> None:
 @given(
     st.dictionaries(
         st.text(max_size=2),
-        st.floats(0.0, 1e9) | st.integers(0, 4_000).map(lambda ten_millionths: ten_millionths / 1e7 + 0.0008),
+        st.floats(0.0, MAX_WEIGHT * MAX_VALUE)
+        | st.integers(0, 4_000).map(lambda ten_millionths: ten_millionths / 1e7 + 0.0008),
         max_size=9,
     )
 )
 @example({"a": LEAST_SCORE, "b": 0.0009995, "c": 0.00099949})
+@example({"a": 1e11, "b": 1e11, "c": 1e11, "d": 1e11})
 @example({"d": 1.0, "c": 1.0 + 1e-7, "b": 1.0 - 1e-7, "a": 1.0})
 def test_a_ranking_is_that_of_all_rounded_scores(scores: dict[str, float]) -> None:
     catalogue = Catalogue(
