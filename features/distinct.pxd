@@ -28,6 +28,7 @@ cdef class DistinctAdder(Adder):
         hashed=cython.ulonglong,
         mask=cython.ulonglong,
         bits=cython.longlong,
+        number=cython.longlong,
         place=object,
         times=dict,
     )

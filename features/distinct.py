@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 import xxhash
@@ -79,7 +79,8 @@ class DistinctAdder(Adder):
                 sliding_hll.add(own.sketch, hashed, hour)
                 if hour <= own.newest:
                     return
-        place = hour << bits | hashed
+        number = hour << bits | hashed
+        place: Any = number  # an object once, and not at each use
         times = own.times
         known = times.get(place)
         if known is not None:
