@@ -154,7 +154,10 @@ def layer_of(window_ms: int) -> Layer:
 
 
 def added(total: int, amount: int) -> int:
-    """Their sum. A total that would pass LARGEST_TOTAL, either way, stops there for good: the truth is lost."""
+    """Their sum; the amount is LARGEST_TOTAL at most, either way.
+
+    A total that would pass LARGEST_TOTAL stops there for good: the truth is lost.
+    """
     if -_LARGEST_TOTAL < total < _LARGEST_TOTAL:
         return max(-_LARGEST_TOTAL, min(_LARGEST_TOTAL, total + amount))
     return total

@@ -104,7 +104,7 @@ class PartMeasure(ABC, Generic[P]):
 
     @abstractmethod
     def adder(self, event_type: str) -> Adder:
-        """What adds events of that type, one of those that it counts, to parts."""
+        """What adds events of that type, one of those that it counts, to parts; a new one each time."""
 
     def add(self, part: P, event: Event, offset: int, append_ms: int) -> None:
         """Count an event; `append_ms` is the latest moment of the log so far."""

@@ -9,6 +9,7 @@ from features.state cimport UserState
 
 
 cdef tuple _LAYERS
+cdef list _NO_SUMS
 cdef long long _LARGEST_TOTAL
 cdef long long _UNDO_CODE
 cdef long long _KEPT_MS

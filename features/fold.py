@@ -60,6 +60,7 @@ _UNDO_CODE: Final = UNDO_CODE
 _KEPT_MS: Final = LONGEST_WINDOW_MS + DAY_MS
 _ROOM_BYTES: Final = ROOM_BYTES
 _ADMITTED_BYTES: Final = 40  # of an id, and of the hour that may begin with it
+_NO_SUMS: Final[list[tuple[int, int]]] = []
 _FOLDED: Final = Outcome.FOLDED
 Undo = Callable[[Part, Event, int, int], None]
 
@@ -197,7 +198,8 @@ def _original(window: DuplicateWindow, undo: Event, check: int) -> Admitted | Ou
 
 def _add_to_cells(state: UserState, plan: _Plan, event: Event, time_ms: int, append_ms: int) -> int:
     """Count the event in its cell of each layer; the number of cells that were made for it."""
-    made, sums = 0, [(slot, measure.amount(event)) for slot, measure in plan.sums] if plan.sums else None
+    sums = [(slot, measure.amount(event)) for slot, measure in plan.sums] if plan.sums else _NO_SUMS
+    made = 0
     for layer in _LAYERS:
         cells = state.cells[layer.number]
         index = time_ms // layer.hop_ms
@@ -208,9 +210,8 @@ def _add_to_cells(state: UserState, plan: _Plan, event: Event, time_ms: int, app
             place = cells.make(index)
             made += 1
         cells.count(place, plan.counts, 1)
-        if sums is not None:
-            for slot, amount in sums:
-                _add_to_sum(state, cells.numbers, place + 1 + slot, amount)
+        for slot, amount in sums:
+            _add_to_sum(state, cells.numbers, place + 1 + slot, amount)
     return made
 
 

@@ -31,7 +31,7 @@ from features.texts import shared
 from schemas.events import Event
 
 MAX_LAST: Final = 100  # a sequence is part of every user's state, which must stay small
-_WIDTH: Final = 3
+_WIDTH: Final = 3  # hash, event time, offset
 
 
 @dataclass  # with slots where it is compiled, see recents.pxd
@@ -39,8 +39,9 @@ class RecentsPart:
     """Values with their event times and offsets, newest first.
 
     `places` has three numbers of each: the value's hash, by which it is found without a look at every text, its event
-    time and its offset. `displaced_ms`: latest event time of all that was seen and is not in the list. `doubt_ms`: an
-    undo took an entry out, and one displaced up to this time may belong in its stead; 0 for none.
+    time and its offset. Hashes are those of this process: never stored or sent. `displaced_ms`: latest event time of
+    all that was seen and is not in the list. `doubt_ms`: an undo took an entry out, and one displaced up to this time
+    may belong in its stead; 0 for none.
     """
 
     values: list[str]
@@ -215,14 +216,14 @@ class _Recents(PartMeasure[RecentsPart]):
 
     def in_doubt(self, part: RecentsPart) -> bool:
         """Whether an entry that was displaced may be missing: not once the list is full of newer ones."""
-        return part.doubt_ms > 0 and (len(part.values) < self.k or part.places[-2] <= part.doubt_ms)
+        return part.doubt_ms > 0 and (len(part.values) < self.k or part.times_ms()[-1] <= part.doubt_ms)
 
     def shrink(self, part: RecentsPart) -> bool:
         """See PartMeasure: the older half of the list."""
         if len(part.values) < 2:
             return False
         kept = len(part.values) // 2
-        part.displaced_ms = max(part.displaced_ms, part.times_ms()[kept])
+        part.displaced_ms = max(part.displaced_ms, part.places[kept * _WIDTH + 1])
         part.doubt_ms = max(part.doubt_ms, part.displaced_ms)
         del part.values[kept:], part.places[kept * _WIDTH :]
         return True

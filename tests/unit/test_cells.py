@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from features.cells import LAYERS, covered_from, layer_of, parse_window
+from features.cells import LARGEST_TOTAL, LAYERS, covered_from, layer_of, parse_window
+from features.counting import MICRO
 from features.derive import derive
+from schemas.events import MAX_VALUE
 from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, Log, make_event
 
 
@@ -77,3 +79,7 @@ def test_a_late_event_lands_in_its_own_cell() -> None:
     log.send(make_event(NOW_MS))
     log.send(make_event(NOW_MS - 2 * HOUR_MS))
     assert log.values(names=("viewCount1h", "viewCount24h")) == {"viewCount1h": 1, "viewCount24h": 2}
+
+
+def test_no_event_adds_more_than_a_total_can_take_in_one_step() -> None:
+    assert MAX_VALUE * MICRO <= LARGEST_TOTAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import uuid
 from collections.abc import Callable
@@ -9,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from features.adding import fields_of
 from features.default import CATALOGUE
 from features.definitions import Base
-from features.duplicates import HORIZON_HOURS, MAX_IDS, WIDTH, DuplicateWindow, id_key
+from features.duplicates import HORIZON_HOURS, MAX_IDS, WIDTH, DuplicateWindow, id_key, measured_bytes
 from features.fold import Outcome
 from features.packed_ids import pack_ids, unpack_ids
 from features.packing import pack, unpack
@@ -208,3 +210,24 @@ def test_an_offset_that_did_not_fit_is_that_of_an_id_that_is_known() -> None:
     again = unpack_ids(pack_ids(window, base), base)
     assert again.find(2) is not None
     assert not again.admit(2, 11 + 2**40, NOW_MS, NOW_MS, 0, 0)
+
+
+def test_what_an_undo_is_checked_by_is_written_as_it_is_stored() -> None:
+    texts = (None, "", "é")
+    for item, category, value, currency, term, list_id, position in itertools.product(
+        texts, texts, (None, -0.0, 1.5), texts, texts, texts, (None, 0)
+    ):
+        event = make_event(
+            item_id=item,
+            category=category,
+            value=value,
+            currency=currency,
+            search_term=term,
+            list_id=list_id,
+            position=position,
+        )
+        shown = {text: "\0" if text == "" else text or "" for text in texts}
+        written = f"{item or ''}\n{shown[category]}\n{shown[term]}\n{list_id or ''}\n{shown[currency]}"
+        if value is not None or position is not None:
+            written += f"\n{value}\n{position}"
+        assert measured_bytes(fields_of(event)) == written.encode()

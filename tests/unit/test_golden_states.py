@@ -71,6 +71,19 @@ def test_the_duplicate_guard_of_format_1_still_guards_but_knows_nothing_to_undo(
     assert folder.fold(state, undo, next_to_it, state.append_ms) is Outcome.UNDO_TOO_LATE
 
 
+@pytest.mark.parametrize("version", FORMATS)
+def test_an_item_that_comes_again_moves_in_a_sequence_of_every_format(version: int) -> None:
+    state = unpack(golden(version), CATALOGUE)
+    assert state.position is not None
+    items = state.parts[[measure.name for measure in CATALOGUE.part_measures].index("viewed_items")]
+    known = [*items.values]
+    assert len(known) > 1
+    again = make_event(state.append_ms, event_id="again", item_id=known[-1])
+    after = msgspec.structs.replace(state.position, offset=state.position.offset + 1)
+    assert Folder(CATALOGUE).fold(state, again, after, state.append_ms) is Outcome.FOLDED
+    assert items.values == [known[-1], *known[:-1]]
+
+
 def test_format_1_of_unknown_measures_is_unreadable() -> None:
     blob = golden(1).replace(bytes.fromhex("cef5949081"), bytes.fromhex("cef5949082"))
     with pytest.raises(UnreadableState, match="f5949082"):

@@ -25,6 +25,9 @@ import hashlib, sys
 from random import Random
 import cli
 from msgspec.structs import astuple
+from features.catalogue import (
+    Catalogue, Decayed, Edge, EdgeValue, Extreme, Last, Recent, Sum, Top, Windowed, WindowedExtreme
+)
 from features.definitions import Base
 from features.duplicates import DuplicateWindow, id_key
 from features.packed_ids import PackedIds, pack_ids, unpack_ids
@@ -39,20 +42,48 @@ from schemas.events import decode_record
 from schemas.receipts import Position
 import orjson
 
-folder, states, digest = Folder(CATALOGUE), {}, hashlib.sha256()
-log = Simulation(events=6_000, users=40).log()
-for offset, (append_ms, fields) in enumerate(log):
-    event = decode_record(orjson.dumps({"receivedAt": append_ms, **fields}))
-    state = states.setdefault(event.user_id, new_state(CATALOGUE))
-    digest.update(folder.fold(state, event, Position(1, 0, offset), append_ms).encode())
-    if offset % 500 == 0:
-        states = {user: unpack(pack(state, CATALOGUE), CATALOGUE) for user, state in states.items()}
-for state in states.values():
-    digest.update(pack(state, CATALOGUE))
-    for now_ms in (log[-1].append_ms, log[3_000].append_ms):
-        for derived in derive(CATALOGUE, state, now_ms, past=True):
-            served = (derived.name, derived.answer, derived.facts, derived.covered_from_ms, derived.counts_from_ms)
-            digest.update(repr(served).encode())
+digest, log = hashlib.sha256(), Simulation(events=6_000, users=40).log()
+VIEWED = ("view_item", "purchase")
+OTHER = Catalogue(
+    [
+        Sum("revenue", of="purchase", value="value"),
+        Last("items", of=VIEWED, field="item_id", k=5),
+        Edge("first_item", of=VIEWED, field="item_id", which="first"),
+        Extreme("largest", of="purchase", value="value", which="max"),
+        Decayed("spent", weights={"purchase": 2.5}, half_life="1h", by="category", value="value", keys=2),
+    ],
+    [
+        Windowed("revenue30d", "revenue", window="30d", doc=""),
+        Recent("lastItems", "items", doc=""),
+        EdgeValue("firstItem", "first_item", doc=""),
+        WindowedExtreme("largest30d", "largest", window="30d", doc=""),
+        Top("topSpent", "spent", k=2, doc=""),
+    ],
+)
+
+
+def fold(catalogue, largest):
+    folder, states = Folder(catalogue), {}
+    for number, (append_ms, fields) in enumerate(log):
+        if largest and "itemId" in fields:  # of an undo as well
+            type_of = {"view_item": "purchase"}.get(fields["type"], fields["type"])
+            fields = {**fields, "type": type_of, "value": largest if int(fields["itemId"][-1]) % 4 else -largest}
+        event = decode_record(orjson.dumps({"receivedAt": append_ms, **fields}))
+        state = states.setdefault(event.user_id, new_state(catalogue))
+        epoch, offset = divmod(number, 4_000)
+        digest.update(folder.fold(state, event, Position(epoch, 0, offset), append_ms).encode())
+        if number % 500 == 0:
+            states = {user: unpack(pack(state, catalogue), catalogue) for user, state in states.items()}
+    for state in states.values():
+        digest.update(pack(state, catalogue))
+        for now_ms in (log[-1].append_ms, log[3_000].append_ms):
+            for derived in derive(catalogue, state, now_ms, past=True):
+                served = (derived.name, derived.answer, derived.facts, derived.covered_from_ms, derived.counts_from_ms)
+                digest.update(repr(served).encode())
+
+
+fold(CATALOGUE, None)
+fold(OTHER, 1e12)
 
 base, window, chance = Base(0, 0), DuplicateWindow(), Random(1)
 for offset in range(12_000):

@@ -48,6 +48,15 @@ def test_a_long_sequence_holds_the_newest_in_order(measure: Any, expected: Any, 
     assert part.values == expected(seen)
 
 
+def test_values_of_one_hash_stay_apart() -> None:
+    measure = LastDistinct("seen", of="view_item", field="item_id", k=3)
+    part = measure.zero()
+    measure.add(part, make_event(item_id="a"), 1, NOW_MS)
+    part.places[0] = hash("b")
+    measure.add(part, make_event(item_id="b"), 2, NOW_MS)
+    assert part.values == ["b", "a"]
+
+
 def test_equal_texts_are_one_object_until_there_are_too_many() -> None:
     first, second, third = ("".join(["sku", "-1"]) for _ in range(3))
     assert first is not second
