@@ -206,6 +206,8 @@ def load_catalogue(reference: str) -> Catalogue:
     catalogue = getattr(module, attribute)
     if not isinstance(catalogue, Catalogue):
         raise CatalogueError(f"{reference!r} is a {type(catalogue).__name__}, not a Catalogue")
+    if not catalogue.features:
+        raise CatalogueError(f"{reference!r} in {module.__file__} has no features; give it one at least")
     return catalogue
 
 

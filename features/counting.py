@@ -160,6 +160,8 @@ def _checked_prior(feature: str, prior: object) -> tuple[float, float]:
     weight, mean = prior
     if not weight > 0:
         raise CatalogueError(f"feature {feature!r}: prior weight {weight} must be above 0; or leave prior out")
+    if not math.isfinite(weight * mean):
+        raise CatalogueError(f"feature {feature!r}: prior {prior!r} is too large; weight x mean must be finite")
     if mean < 0:
         raise CatalogueError(f"feature {feature!r}: prior mean {mean} must be at least 0")
     return weight, mean

@@ -154,6 +154,8 @@ def _read(index: int, which: Literal["min", "max"], window_ms: int) -> Read:
         oldest, newest = reading.oldest(window_ms, layer), reading.newest(layer)
         amounts = [amount for cell, amount in part.layers[layer.number].items() if oldest <= cell <= newest]
         value = choose(amounts) / MICRO if amounts else None
+        if reading.past and not reading.holds(window_ms, layer):
+            return past_answer(reading, window_ms, value)
         if part.doubt_ms and part.doubt_ms // layer.hop_ms >= oldest:
             return Answer(
                 value,

@@ -50,6 +50,8 @@ cdef class Folder:
     )
     cpdef fold(self, UserState state, event, position, long long append_ms)
 
+    cdef _grow(self, UserState state, long long size_bytes)
+
     cdef _undo(self, UserState state, undo, long long key, long long check, long long offset, long long append_ms)
 
     @cython.locals(plan=_Plan, cells=Cells, layer=Layer, numbers=Int64s, place=cython.Py_ssize_t, totals=cython.Py_ssize_t)

@@ -128,10 +128,14 @@ class Folder:
             new_cells = _add_to_cells(state, plan, event, time_ms, latest_ms)
         for adder in plan.adders:
             adder.add(parts[adder.place], fields, time_ms, offset, latest_ms)
-        state.size_bound += plan.event_bytes + new_cells * self._cell_bytes + len(measured) * plan.text_copies
+        self._grow(state, plan.event_bytes + new_cells * self._cell_bytes + len(measured) * plan.text_copies)
+        return _FOLDED
+
+    def _grow(self, state: UserState, size_bytes: int) -> None:
+        """Note by how much more the state may pack to at most, and make room where it is too much."""
+        state.size_bound += size_bytes
         if state.size_bound > _ROOM_BYTES:
             make_room(state, self._catalogue)
-        return _FOLDED
 
     def _start_epoch(self, state: UserState) -> None:
         state.start_epoch()
@@ -151,7 +155,7 @@ class Folder:
             self._take_back(state, undo, original)  # first, for to admit the undo may forget the original
         window.admit(key, offset, append_ms, undo.event_time, _UNDO_CODE, check)
         state.cover(undo.event_time)
-        state.size_bound += self._other_plan.event_bytes
+        self._grow(state, self._other_plan.event_bytes)
         return Outcome.UNDONE if isinstance(original, Admitted) else original
 
     def _take_back(self, state: UserState, undo: Event, admitted: Admitted) -> None:

@@ -251,7 +251,7 @@ class EdgeValue:
         """See FeatureDefinition."""
         index, measure = measures.part(self.name, self.measure, Edge)
         formula = f"{measure.which} {measure.field} of {self.measure}"
-        return Bound("string", _read_edge(index), formula, (self.measure,))
+        return Bound("string", _read_edge(index, measure.which), formula, (self.measure,))
 
 
 _UNDONE = "the event at this end was undone, and the next one is not known"
@@ -285,14 +285,14 @@ def _read_since(index: int) -> Read:
     return read
 
 
-def _read_edge(index: int) -> Read:
+def _read_edge(index: int, which: Which) -> Read:
     def read(reading: Reading) -> Answer:
         part = reading.state.parts[index]
         assert isinstance(part, EdgePart)
         if not part.events:
             return Answer(None)
         if reading.looks_back and part.time_ms > reading.now_ms:
-            return Answer(None, reason=_LATER)
+            return Answer(None) if which == "first" else Answer(None, reason=_LATER)
         return Answer(part.value, True, _UNDONE) if part.doubt else Answer(part.value)
 
     return read

@@ -108,6 +108,7 @@ def test_features_keep_the_order_of_their_definitions() -> None:
         ([Decayed("d", weights={"search": 1}, half_life="1h", keys=20.0)], [], "'d': keys is 20.0; .*a whole number"),  # type: ignore[arg-type]
         ([ITEMS], [Top("t", "items", k=2.0, doc="")], "'t': k is 2.0; use 1 to 50, a whole number"),  # type: ignore[arg-type]
         ([ITEMS], [Top("t", "items", k="2", doc="")], "'t': k is '2'; use 1 to 50, a whole number"),  # type: ignore[arg-type]
+        ([VIEWS], [ratio((1e308, 1e308))], r"'r': prior \(1e\+308, 1e\+308\) is too large"),
         ([VIEWS], [ratio((math.inf, 1))], r"'r': prior is \(inf, 1\); use \(weight, mean\), two finite"),
         ([VIEWS], [ratio((20, math.nan))], r"'r': prior is \(20, nan\); use \(weight, mean\)"),
         ([VIEWS], [ratio(20)], r"'r': prior is 20; use \(weight, mean\)"),
@@ -135,6 +136,13 @@ def test_a_bad_definition_is_refused_with_its_name_and_the_fix(
 def test_a_reference_that_names_no_catalogue_is_refused(reference: str, message: str) -> None:
     with pytest.raises(CatalogueError, match=message):
         load_catalogue(reference)
+
+
+def test_a_catalogue_without_features_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty_shop.py").write_text("from features.catalogue import Catalogue\nCATALOGUE = Catalogue([], [])\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(CatalogueError, match=r"empty_shop\.py has no features; give it one"):
+        load_catalogue("empty_shop:CATALOGUE")
 
 
 def test_the_shipped_catalogue_loads() -> None:

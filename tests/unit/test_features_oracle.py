@@ -54,6 +54,8 @@ def test_every_feature_of_every_user_is_what_plain_loops_say() -> None:
         sent[event.user_id].append(fields)
     assert not moments
     assert wrong == []
+    sizes = sorted(len(pack(state, CATALOGUE)) for state in states.values())
+    assert sizes[len(sizes) * 99 // 100] <= 2_048
     assert min(outcomes[each] for each in (Outcome.FOLDED, Outcome.DUPLICATE, Outcome.UNDONE)) > 0
     assert outcomes[Outcome.UNDO_MISMATCH] == outcomes[Outcome.LATE] == 0
     # Estimates are what an undo leaves behind where it cannot be reversed; 1 % of events are undone.

@@ -100,6 +100,21 @@ def test_dropping_depends_on_the_log_alone() -> None:
     assert pack(packed.state, CATALOGUE) == pack(straight.state, CATALOGUE)
 
 
+def test_undos_that_find_nothing_to_undo_drop_what_the_log_alone_says() -> None:
+    straight, packed = greedy(100), Log()
+    original = make_event()
+    for event in [*(event for event, _, _ in straight.records), original]:
+        packed.send(event)
+    straight.send(original)
+    for n in range(1_500):
+        undo = make_event(type="undo", undoes=original.event_id)
+        assert straight.send(undo) is packed.send(undo) is (Outcome.NOTHING_TO_UNDO if n else Outcome.UNDONE)
+        if n % 100 == 0:
+            packed.state = unpack(pack(packed.state, CATALOGUE), CATALOGUE)
+    assert straight.state.size_bound <= ROOM_BYTES
+    assert pack(packed.state, CATALOGUE) == pack(straight.state, CATALOGUE)
+
+
 VIEWS = [Count("views", of="view_item")]
 SUMS = Catalogue([*VIEWS, *(Sum(f"s{n}", of="purchase", value="value") for n in range(20))], features=[])
 

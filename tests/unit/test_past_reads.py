@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from features.catalogue import Catalogue, Last, Recent
+from features.catalogue import Catalogue, Edge, EdgeValue, Extreme, Last, Recent, WindowedExtreme
 from features.derive import DerivedFeature, derive
 from features.distinct import DistinctPart
 from loadgen.oracle import differences, expected_features
@@ -113,3 +113,28 @@ def test_before_a_measure_began_to_count_there_is_no_value_and_the_reason() -> N
     reason = "what it is read from has been counted only since after that moment"
     assert {(each.value, each.reason) for each in served.values()} == {(None, reason)}
     assert past(log, NOW_MS - HOUR_MS // 2)["viewCount24h"].value == 2
+
+
+def test_an_extreme_of_a_window_that_is_gone_says_so_whatever_was_undone_later() -> None:
+    log = Log(
+        Catalogue(
+            [Extreme("largest", of="purchase", value="value", which="max")],
+            [WindowedExtreme("largest24h", "largest", window="24h", doc="")],
+        )
+    )
+    undone = make_event(NOW_MS - HOUR_MS, "purchase", value=70.0)
+    for event in (make_event(NOW_MS - 8 * DAY_MS, "purchase", value=50.0), undone, undo_of(undone)):
+        log.send(event)
+    (served,) = derive(log.catalogue, log.state, NOW_MS - 7 * DAY_MS, past=True)
+    assert (served.value, served.reason) == (None, "the state no longer has all cells of this window at that moment")
+
+
+def test_a_first_value_was_not_there_before_its_event() -> None:
+    log = Log(
+        Catalogue(
+            [Edge("entry", of="view_item", field="item_id", which="first")], [EdgeValue("entry", "entry", doc="")]
+        )
+    )
+    log.send(make_event(NOW_MS, item_id="a"))
+    (before,) = derive(log.catalogue, log.state, NOW_MS - HOUR_MS, past=True)
+    assert (before.value, before.reason) == (None, None)
