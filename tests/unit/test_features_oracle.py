@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 
 import msgspec
@@ -69,4 +70,18 @@ def _compare(state: UserState, events: list[dict[str, object]], moment: int, est
     exact = {feature.name: feature.value for feature in derived if not feature.approximate}
     expected = expected_features(events, moment)
     assert exact.keys() <= expected.keys()
-    return differences(expected, exact)
+    covered = {feature.name: feature.covered_from_ms for feature in derived}
+    return differences(expected, exact) + [
+        f"{name} is covered from {since_ms}" for name, since_ms in covered.items() if since_ms != _covered(name, moment)
+    ]
+
+
+def _covered(name: str, moment: int) -> int | None:
+    """Where the window that the name ends with starts, by the formula of the guide."""
+    window = re.search(r"(\d+)([mhd])$", name)
+    if window is None:
+        return None
+    hour_ms = 3_600_000
+    window_ms = int(window[1]) * {"m": 60_000, "h": hour_ms, "d": 24 * hour_ms}[window[2]]
+    hop_ms = 60_000 if window_ms <= hour_ms else hour_ms if window_ms <= 7 * 24 * hour_ms else 24 * hour_ms
+    return (moment - window_ms) // hop_ms * hop_ms
