@@ -182,7 +182,7 @@ def test_an_event_and_its_undo_leave_every_other_value_as_it_was(
     catalogue: Catalogue, extra_type: str, events: list[Event]
 ) -> None:
     log, without = Log(catalogue), Log(catalogue)
-    extra = make_event(NOW_MS - 1000, extra_type, item_id="extra", category="extra", value=1e6)
+    extra = make_event(NOW_MS - 1000, extra_type, item_id="extra", category="extra", value=1e3)
     for event in events:
         log.send(event)
         without.send(event)
@@ -190,7 +190,9 @@ def test_an_event_and_its_undo_leave_every_other_value_as_it_was(
     log.send(undo_of(extra))
     expected = without.values()
     for feature in derive(catalogue, log.state, NOW_MS):
-        if not feature.approximate:
+        if isinstance(feature.value, float):  # what is left of a decayed sum is exact to 1e-12 of what was taken out
+            assert feature.approximate or feature.value == pytest.approx(expected[feature.name], abs=1e-6)
+        elif not feature.approximate:
             assert differences({feature.name: expected[feature.name]}, {feature.name: feature.value}) == []
 
 
