@@ -1,7 +1,7 @@
 cimport cython
 from cpython.array cimport array as Int64s
 
-from features cimport int64s
+from features cimport int64s, utf8
 
 
 # What hot methods compute with: as a Python object each would be looked up, and the numbers beside it made objects.
@@ -15,7 +15,7 @@ cdef Py_ssize_t _MOST_NUMBERS
 cpdef long long id_key(str event_id) except? -1
 
 
-@cython.locals(item_id=str, category=str, currency=str, search_term=str, list_id=str, item=str, in_list=str, text=str)
+@cython.locals(item_id=str, category=str, currency=str, search_term=str, list_id=str, item=str, in_list=str, measured=bytes)
 cpdef bytes measured_bytes(tuple fields)
 
 

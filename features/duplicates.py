@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import xxhash
 
-from features import int64s
+from features import int64s, utf8
 from features.adding import Fields
 from schemas.events import EVENT_TYPES, UNDO
 
@@ -49,7 +49,7 @@ class Admitted(NamedTuple):
 
 def id_key(event_id: str) -> int:
     """64-bit key of an event id, signed. Within one user's window a chance collision has odds below 1e-12."""
-    hashed, sign = _hash_of(event_id.lower().encode()), 2**63
+    hashed, sign = _hash_of(utf8.lowered(event_id)), 2**63
     return (hashed ^ sign) - sign
 
 
@@ -57,13 +57,11 @@ def measured_bytes(fields: Fields) -> bytes:
     """The fields that measures can read."""
     _, _, _, _, _, item_id, category, value, currency, search_term, list_id, position, _ = fields
     item = "" if item_id is None else item_id
-    if value is None and currency is None and search_term is None and list_id is None and position is None:
-        return f"{item}\n{_shown(category)}\n\n\n".encode()
     in_list = "" if list_id is None else list_id
-    text = f"{item}\n{_shown(category)}\n{_shown(search_term)}\n{in_list}\n{_shown(currency)}"
+    measured = utf8.lines(item, _shown(category), _shown(search_term), in_list, _shown(currency))
     if value is not None or position is not None:
-        text += f"\n{value}\n{position}"
-    return text.encode()
+        measured += f"\n{value}\n{position}".encode()
+    return measured
 
 
 def _shown(text: str | None) -> str:

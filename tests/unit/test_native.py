@@ -82,6 +82,7 @@ def fold(catalogue, largest):
                 digest.update(repr(served).encode())
 
 
+digest.update(repr([id_key(text) for text in ("", "AZaz@[`{-09", "\u00c9\u00df", "\u0130I", "\U0001f600K")]).encode())
 fold(CATALOGUE, None)
 fold(OTHER, 1e12)
 

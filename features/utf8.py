@@ -1,0 +1,17 @@
+"""Texts as UTF-8 bytes, to be hashed.
+
+Compiled modules take these functions from the `.pxd`, which copies ASCII texts as they are: with Python's methods that is
+some four objects and several times as long.
+"""
+
+from __future__ import annotations
+
+
+def lowered(text: str) -> bytes:
+    """The text in lower case."""
+    return text.lower().encode()
+
+
+def lines(first: str, second: str, third: str, fourth: str, fifth: str) -> bytes:
+    """The texts with line feeds between them."""
+    return f"{first}\n{second}\n{third}\n{fourth}\n{fifth}".encode()
