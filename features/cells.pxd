@@ -22,13 +22,15 @@ cdef class Cells:
     cdef public Int64s numbers
     cdef public Py_ssize_t width
 
-    @cython.locals(place=cython.Py_ssize_t)
-    cpdef Py_ssize_t find(self, long long index) except -2
+    cdef bint begins_at(self, Py_ssize_t place, long long index) noexcept
 
-    cpdef Py_ssize_t make(self, long long index) except -2
+    cdef bint insert(self, Py_ssize_t place, long long index) except -1
 
-    @cython.locals(number=cython.Py_ssize_t, total=cython.Py_ssize_t)
-    cpdef count(self, Py_ssize_t place, Int64s slots, long long amount)
+    cpdef remove(self, Py_ssize_t place)
+    cpdef drop_before(self, long long index)
+
+    @cython.locals(numbers=Int64s, number=cython.Py_ssize_t, total=cython.Py_ssize_t)
+    cdef bint count(self, Py_ssize_t place, Int64s slots, long long amount) except -1
 
     @cython.locals(place=cython.Py_ssize_t, width=cython.Py_ssize_t, numbers=Int64s)
     cpdef Py_ssize_t from_on(self, long long index) except -2

@@ -81,27 +81,30 @@ class Cells:  # with slots where it is compiled, see cells.pxd
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
-    def find(self, index: int) -> int:
-        """Where in `numbers` the cell begins, or -1."""
-        place = self.from_on(index)
-        return place if place < len(self.numbers) and int64s.at(self.numbers, place) == index else -1
+    def begins_at(self, place: int, index: int) -> bool:
+        """Whether the cell of this index begins there; `place` is what `from_on` found for it."""
+        return place < len(self.numbers) and int64s.at(self.numbers, place) == index
 
-    def make(self, index: int) -> int:
-        """Where a cell begins that was not there yet."""
-        place = self.from_on(index)
+    def insert(self, place: int, index: int) -> None:
+        """Insert an empty cell of this index there."""
         int64s.insert_zeros(self.numbers, place, self.width)
         int64s.put(self.numbers, place, index)
-        return place
 
     def remove(self, place: int) -> None:
         """Remove the cell that begins there."""
         int64s.remove(self.numbers, place, self.width)
 
+    def drop_before(self, index: int) -> None:
+        """Remove the cells before that index."""
+        if len(self.numbers) and int64s.at(self.numbers, 0) < index:
+            int64s.remove(self.numbers, 0, self.from_on(index))
+
     def count(self, place: int, slots: array[int], amount: int) -> None:
         """Add the amount to the totals of these measures, in the cell that begins there."""
+        numbers = self.numbers
         for number in range(len(slots)):
             total = place + 1 + int64s.at(slots, number)
-            int64s.put(self.numbers, total, int64s.at(self.numbers, total) + amount)
+            int64s.put(numbers, total, int64s.at(numbers, total) + amount)
 
     def from_on(self, index: int) -> int:
         """Where in `numbers` the first cell begins that has this index or a later one; the end if none has.
@@ -166,10 +169,7 @@ def added(total: int, amount: int) -> int:
 def prune(cells: tuple[Cells, ...], now_ms: int) -> None:
     """Drop the cells that no window read at `now_ms` or later can need."""
     for layer in LAYERS:
-        oldest = layer.oldest_cell(now_ms)
-        layer_cells = cells[layer.number]
-        if layer_cells.numbers and layer_cells.numbers[0] < oldest:
-            del layer_cells.numbers[: layer_cells.from_on(oldest)]
+        cells[layer.number].drop_before(layer.oldest_cell(now_ms))
 
 
 def merge(left: tuple[Cells, ...], right: tuple[Cells, ...]) -> tuple[Cells, ...]:

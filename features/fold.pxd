@@ -54,22 +54,26 @@ cdef class Folder:
 
     cdef _undo(self, UserState state, undo, long long key, long long check, long long offset, long long append_ms)
 
-    @cython.locals(plan=_Plan, cells=Cells, layer=Layer, numbers=Int64s, place=cython.Py_ssize_t, totals=cython.Py_ssize_t)
+    @cython.locals(
+        plan=_Plan,
+        cells=Cells,
+        layer=Layer,
+        numbers=Int64s,
+        index=cython.longlong,
+        place=cython.Py_ssize_t,
+        totals=cython.Py_ssize_t,
+    )
     cdef _take_back(self, UserState state, undo, admitted)
 
 
 @cython.locals(
-    sums=list,
-    made=cython.Py_ssize_t,
-    layer=Layer,
-    cells=Cells,
-    index=cython.longlong,
-    place=cython.Py_ssize_t,
-    slot=cython.Py_ssize_t,
-    amount=cython.longlong,
+    sums=list, made=cython.Py_ssize_t, layer=Layer, cells=Cells, index=cython.longlong, place=cython.Py_ssize_t
 )
 cdef Py_ssize_t _add_to_cells(UserState state, _Plan plan, event, long long time_ms, long long append_ms) except -1
 
 
-@cython.locals(total=cython.longlong)
-cdef _add_to_sum(UserState state, Int64s numbers, Py_ssize_t place, long long amount)
+cdef list _amounts(_Plan plan, event)
+
+
+@cython.locals(slot=cython.Py_ssize_t, amount=cython.longlong, total=cython.longlong)
+cdef _add_to_sums(UserState state, Int64s numbers, Py_ssize_t totals, list sums)

@@ -61,7 +61,13 @@ _KEPT_MS: Final = LONGEST_WINDOW_MS + DAY_MS
 _ROOM_BYTES: Final = ROOM_BYTES
 _ADMITTED_BYTES: Final = 40  # of an id, and of the hour that may begin with it
 _NO_SUMS: Final[list[tuple[int, int]]] = []
+# A member of an enum is looked up by a call, a name of the module is not.
 _FOLDED: Final = Outcome.FOLDED
+_DUPLICATE: Final = Outcome.DUPLICATE
+_UNDONE: Final = Outcome.UNDONE
+_NOTHING_TO_UNDO: Final = Outcome.NOTHING_TO_UNDO
+_UNDO_TOO_LATE: Final = Outcome.UNDO_TOO_LATE
+_UNDO_MISMATCH: Final = Outcome.UNDO_MISMATCH
 Undo = Callable[[Part, Event, int, int], None]
 
 
@@ -121,7 +127,7 @@ class Folder:
             return self._undo(state, event, key, check, offset, append_ms)
         if not state.duplicates.admit(key, offset, append_ms, time_ms, plan.code, check):
             state.duplicate_events += 1
-            return Outcome.DUPLICATE
+            return _DUPLICATE
         state.cover(time_ms)
         latest_ms, parts, new_cells = state.append_ms, state.parts, 0
         if len(plan.counts) or plan.sums:
@@ -146,17 +152,17 @@ class Folder:
         window = state.duplicates
         if window.find(key) is not None:
             state.duplicate_events += 1
-            return Outcome.DUPLICATE
+            return _DUPLICATE
         window.advance(offset, append_ms)
         original = _original(window, undo, check)
-        if original is Outcome.UNDO_TOO_LATE or original is Outcome.UNDO_MISMATCH:
+        if original is _UNDO_TOO_LATE or original is _UNDO_MISMATCH:
             return original
         if isinstance(original, Admitted):
             self._take_back(state, undo, original)  # first, for to admit the undo may forget the original
         window.admit(key, offset, append_ms, undo.event_time, _UNDO_CODE, check)
         state.cover(undo.event_time)
         self._grow(state, self._other_plan.event_bytes)
-        return Outcome.UNDONE if isinstance(original, Admitted) else original
+        return _UNDONE if isinstance(original, Admitted) else original
 
     def _take_back(self, state: UserState, undo: Event, admitted: Admitted) -> None:
         """Subtract the original, with its own time and type, from every measure that has counted it."""
@@ -170,8 +176,9 @@ class Folder:
         counts = int64s.of([slot for slot in plan.counts if counted[slot]])
         sums = [(slot, measure.amount(original)) for slot, measure in plan.sums if counted[slot]]
         for layer, cells in zip(LAYERS, state.cells, strict=True):
-            place = cells.find(original.event_time // layer.hop_ms)
-            if place < 0:
+            index = original.event_time // layer.hop_ms
+            place = cells.from_on(index)
+            if not cells.begins_at(place, index):
                 continue  # dropped since, or never kept: no read needs it
             cells.count(place, counts, -1)
             numbers, totals = cells.numbers, place + 1
@@ -192,38 +199,45 @@ def _original(window: DuplicateWindow, undo: Event, check: int) -> Admitted | Ou
     assert undo.undoes is not None
     admitted = window.find(id_key(undo.undoes))
     if admitted is None:
-        return Outcome.UNDO_TOO_LATE if window.forgot else Outcome.NOTHING_TO_UNDO
+        return _UNDO_TOO_LATE if window.forgot else _NOTHING_TO_UNDO
     if is_unknown(admitted.code):
-        return Outcome.UNDO_TOO_LATE
+        return _UNDO_TOO_LATE
     if type_of(admitted.code) is None:
-        return Outcome.NOTHING_TO_UNDO
-    return admitted if admitted.check == check else Outcome.UNDO_MISMATCH
+        return _NOTHING_TO_UNDO
+    return admitted if admitted.check == check else _UNDO_MISMATCH
 
 
 def _add_to_cells(state: UserState, plan: _Plan, event: Event, time_ms: int, append_ms: int) -> int:
     """Count the event in its cell of each layer; the number of cells that were made for it."""
-    sums = [(slot, measure.amount(event)) for slot, measure in plan.sums] if plan.sums else _NO_SUMS
+    sums = _amounts(plan, event) if plan.sums else _NO_SUMS
     made = 0
     for layer in _LAYERS:
         cells = state.cells[layer.number]
         index = time_ms // layer.hop_ms
-        place = cells.find(index)
-        if place < 0:
+        place = cells.from_on(index)
+        if not cells.begins_at(place, index):
             if index < layer.oldest_cell(append_ms):
                 continue  # no later read can need it
-            place = cells.make(index)
+            cells.insert(place, index)
             made += 1
         cells.count(place, plan.counts, 1)
-        for slot, amount in sums:
-            _add_to_sum(state, cells.numbers, place + 1 + slot, amount)
+        if sums:
+            _add_to_sums(state, cells.numbers, place + 1, sums)
     return made
 
 
-def _add_to_sum(state: UserState, numbers: array[int], place: int, amount: int) -> None:
-    total = added(int64s.at(numbers, place), amount)
-    int64s.put(numbers, place, total)
-    if not -_LARGEST_TOTAL < total < _LARGEST_TOTAL:
-        state.sums_stopped = True
+def _amounts(plan: _Plan, event: Event) -> list[tuple[int, int]]:
+    """By how much the event changes which sums."""
+    return [(slot, measure.amount(event)) for slot, measure in plan.sums]
+
+
+def _add_to_sums(state: UserState, numbers: array[int], totals: int, sums: list[tuple[int, int]]) -> None:
+    """Add to the sums of a cell whose totals begin there."""
+    for slot, amount in sums:
+        total = added(int64s.at(numbers, totals + slot), amount)
+        int64s.put(numbers, totals + slot, total)
+        if not -_LARGEST_TOTAL < total < _LARGEST_TOTAL:
+            state.sums_stopped = True
 
 
 def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
