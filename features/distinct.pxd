@@ -1,18 +1,30 @@
 cimport cython
+from cpython.array cimport array as Int64s
 
+from features cimport int64s
 from features.adding cimport Adder
 from features.reading cimport Reading
 
 
-cdef Py_ssize_t _MAX_PLACES
+cdef Py_ssize_t _WIDTH
+cdef Py_ssize_t _MOST_NUMBERS
+cdef long long _LATEST_HOUR
+cdef long long _HASH_BITS
+cdef unsigned long long _HASH_MASK
 
 
 cdef class DistinctPart:
-    cdef public dict times
+    cdef public Int64s places
     cdef public bint thinned
     cdef public long long doubt
     cdef public object sketch
     cdef public long long newest
+
+    @cython.locals(first=cython.Py_ssize_t, end=cython.Py_ssize_t, middle=cython.Py_ssize_t)
+    cpdef Py_ssize_t find(self, long long place) except -1
+
+    cpdef bint has(self, Py_ssize_t found, long long place) except -1
+    cpdef drop_until(self, long long last)
 
 
 cdef class DistinctAdder(Adder):
@@ -21,15 +33,11 @@ cdef class DistinctAdder(Adder):
     cdef long long hop_ms
     cdef long long kept_hours
 
-    # From the year 2927 on a place has more than 63 bits, and wraps.
     @cython.locals(
         hour=cython.longlong,
         oldest=cython.longlong,
         hashed=cython.ulonglong,
-        mask=cython.ulonglong,
-        bits=cython.longlong,
-        number=cython.longlong,
-        place=object,
-        times=dict,
+        place=cython.longlong,
+        found=cython.Py_ssize_t,
     )
     cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)

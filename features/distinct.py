@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
 import xxhash
 
-from features import sliding_hll
-from features.adding import Adder, Fields, Ms, Offset, place_of
+from features import int64s, sliding_hll
+from features.adding import Adder, Fields, Int64, Ms, Offset, place_of
 from features.cells import HOURS
 from features.checks import check_field, check_types, types_of, window_of
 from features.counting import past_answer
@@ -25,32 +27,64 @@ from features.definitions import (
     TextField,
     Wire,
 )
-from features.packed_places import columns_of, times_of
+from features.packed_places import LATEST_HOUR, columns_of, places_of
 from features.reading import Reading
 from features.sliding_hll import Registers
 from schemas.events import Event
 
 EXACT_VALUES: Final = 256
 MAX_PLACES: Final = 1_024  # (hour, value) places kept exactly: some 6 bytes each
-_MAX_PLACES: Final = MAX_PLACES
+_WIDTH: Final = 2  # place, how often it was seen
+_MOST_NUMBERS: Final = MAX_PLACES * _WIDTH
+_LATEST_HOUR: Final = LATEST_HOUR
 _HASH_BITS: Final = sliding_hll.HASH_BITS
-_HASH_MASK: Final = (1 << _HASH_BITS) - 1  # 256 values share a hash once in 30 million users
+_HASH_MASK: Final = 2**sliding_hll.HASH_BITS - 1  # 256 values share a hash once in 30 million users
 _hash_of = xxhash.xxh3_64_intdigest
 
 
 @dataclass  # with slots where it is compiled, see distinct.pxd
 class DistinctPart:
-    """`times`: place -> how often it was seen; a place is an hour of event time and, in its lower 40 bits, the hash of
-    a value. The sketch holds all values; up to its hour `newest` it alone does, and later hours are exact beside it.
+    """`places` has two numbers of each place, lowest place first: the place, and how often it was seen. A place is an
+    hour of event time and, in its lower 40 bits, the hash of a value.
+
+    The sketch holds all values; up to its hour `newest` it alone does, and later hours are exact beside it.
     """
 
-    times: dict[int, int]
+    places: array[int]
     thinned: bool = False
     """Only the newest hour of each value was kept at some moment: an undo may be inexact since."""
     doubt: int = 0
     """Latest hour in which an undo was inexact."""
     sketch: Registers | None = None
     newest: int = 0
+
+    def __len__(self) -> int:
+        """Number of places."""
+        return len(self.places) // _WIDTH
+
+    def find(self, place: Int64) -> Int64:
+        """Where in `places` the first begins that is this one or a later one; the end if there is none."""
+        first: Int64 = 0
+        end: Int64 = len(self.places) // _WIDTH
+        while first < end:
+            middle = (first + end) >> 1
+            if int64s.at(self.places, middle * _WIDTH) < place:
+                first = middle + 1
+            else:
+                end = middle
+        return first * _WIDTH
+
+    def has(self, found: Int64, place: Int64) -> bool:
+        """Whether this place is there, where `find` found it."""
+        return found < len(self.places) and int64s.at(self.places, found) == place
+
+    def items(self) -> Iterator[tuple[int, int]]:
+        """The places, and how often each was seen."""
+        return zip(self.places[::_WIDTH], self.places[1::_WIDTH], strict=True)
+
+    def drop_until(self, last: Int64) -> None:
+        """Drop the places of hours up to that one."""
+        int64s.remove(self.places, 0, self.find((last + 1) << _HASH_BITS))
 
 
 class DistinctAdder(Adder):
@@ -68,10 +102,10 @@ class DistinctAdder(Adder):
         value: str | None = fields[self.field]
         hour = time_ms // self.hop_ms
         oldest = append_ms // self.hop_ms - self.kept_hours
-        if value is None or hour < oldest:
+        if value is None or hour < oldest or hour > _LATEST_HOUR:
             return
-        hashed, mask, bits = _hash_of(value.encode()), _HASH_MASK, _HASH_BITS
-        hashed &= mask
+        hashed = _hash_of(value.encode())
+        hashed &= _HASH_MASK
         if own.sketch is not None:
             if own.newest < oldest:
                 _forget_sketch(own)
@@ -79,15 +113,15 @@ class DistinctAdder(Adder):
                 sliding_hll.add(own.sketch, hashed, hour)
                 if hour <= own.newest:
                     return
-        number = hour << bits | hashed
-        place: Any = number  # an object once, and not at each use
-        times = own.times
-        known = times.get(place)
-        if known is not None:
-            times[place] = known + 1
+        place = hour << _HASH_BITS | hashed
+        found = own.find(place)
+        if own.has(found, place):
+            int64s.put(own.places, found + 1, int64s.at(own.places, found + 1) + 1)
             return
-        times[place] = 1
-        if len(times) > _MAX_PLACES:
+        int64s.insert_zeros(own.places, found, _WIDTH)
+        int64s.put(own.places, found, place)
+        int64s.put(own.places, found + 1, 1)
+        if len(own.places) > _MOST_NUMBERS:
             self.measure.make_room(own, append_ms)
 
 
@@ -113,6 +147,7 @@ class Distinct(PartMeasure[DistinctPart]):
     window's hours. Beyond 1 024 places each value keeps only its newest hour, which changes no read up to now; if even
     then there are more than 256 values they go into a sliding HyperLogLog. It counts on beside the exact hours that
     follow, so that a window past the latest hour of those values is exact again. Order never matters while it is exact.
+    Events of a year beyond 2926 are left out.
     """
 
     name: str
@@ -135,7 +170,7 @@ class Distinct(PartMeasure[DistinctPart]):
 
     def zero(self) -> DistinctPart:
         """See PartMeasure."""
-        return DistinctPart({})
+        return DistinctPart(int64s.of([]))
 
     def adder(self, event_type: str) -> DistinctAdder:
         """See PartMeasure."""
@@ -145,42 +180,44 @@ class Distinct(PartMeasure[DistinctPart]):
         """See PartMeasure. A sketch cannot take back; its answers are estimates anyway."""
         value: str | None = getattr(event, self.field)
         hour = event.event_time // HOURS.hop_ms
-        if value is None or (part.sketch is not None and hour <= part.newest):
+        if value is None or hour > LATEST_HOUR or (part.sketch is not None and hour <= part.newest):
             return
         place = hour << _HASH_BITS | _hash_of(value.encode()) & _HASH_MASK
-        times = part.times.get(place, 0)
-        if times > 1:
-            part.times[place] = times - 1
-            return
-        part.times.pop(place, None)
+        found = part.find(place)
+        if part.has(found, place):
+            part.places[found + 1] -= 1
+            if part.places[found + 1]:
+                return
+            int64s.remove(part.places, found, _WIDTH)
         if part.thinned:
             part.doubt = max(part.doubt, hour)
 
     def merge(self, left: DistinctPart, right: DistinctPart) -> DistinctPart:
         """See PartMeasure."""
-        merged = DistinctPart(dict(left.times))
-        for place, times in right.times.items():
-            merged.times[place] = merged.times.get(place, 0) + times
+        times = dict(left.items())
+        for place, more in right.items():
+            times[place] = times.get(place, 0) + more
+        merged = DistinctPart(_block(sorted(times.items())))
         merged.thinned = left.thinned or right.thinned
         merged.doubt = max(left.doubt, right.doubt)
         if left.sketch is not None or right.sketch is not None:
             merged.sketch = sliding_hll.merge(_sketch_of_all(left), _sketch_of_all(right))
             merged.newest = max(left.newest, right.newest)
-            _drop_until(merged, merged.newest)
-        if len(merged.times) > MAX_PLACES:
+            merged.drop_until(merged.newest)
+        if len(merged) > MAX_PLACES:
             self.shrink(merged)
         return merged
 
     def make_room(self, part: DistinctPart, append_ms: int) -> None:
         """Let the part hold no more than MAX_PLACES."""
         self.prune(part, append_ms)
-        if len(part.times) > MAX_PLACES:
+        if len(part) > MAX_PLACES:
             self.shrink(part)
 
     def prune(self, part: DistinctPart, append_ms: int) -> None:
         """See PartMeasure."""
         oldest = HOURS.oldest_cell(append_ms)
-        _drop_until(part, oldest - 1)
+        part.drop_until(oldest - 1)
         if part.sketch is not None:
             if part.newest < oldest:
                 _forget_sketch(part)
@@ -190,9 +227,8 @@ class Distinct(PartMeasure[DistinctPart]):
     def to_wire(self, part: DistinctPart, base: Base) -> DistinctWire:
         """See PartMeasure."""
         now = base.append_ms // HOURS.hop_ms
-        places = sorted(part.times)
-        hours, counts, low, high = columns_of(places)
-        times = [part.times[place] for place in places]
+        hours, counts, low, high = columns_of(part.places)
+        times = part.places[1::_WIDTH].tolist()
         return DistinctWire(
             [now - hour for hour in hours],
             counts,
@@ -209,17 +245,17 @@ class Distinct(PartMeasure[DistinctPart]):
         """See PartMeasure."""
         assert isinstance(wire, DistinctWire)
         now = base.append_ms // HOURS.hop_ms
-        times = times_of([now - back for back in wire.hours], wire.counts, wire.low, wire.high, wire.times)
-        return DistinctPart(times, wire.thinned, wire.doubt, wire.sketch, wire.newest)
+        places = places_of([now - back for back in wire.hours], wire.counts, wire.low, wire.high, wire.times)
+        return DistinctPart(places, wire.thinned, wire.doubt, wire.sketch, wire.newest)
 
     def shrink(self, part: DistinctPart) -> bool:
         """See PartMeasure: a sketch instead of exact places, then the older half of the sketch's hours."""
-        if len(part.times) <= EXACT_VALUES:
+        if len(part) <= EXACT_VALUES:
             return part.sketch is not None and _halve(part.sketch)
         _thin(part)
-        if len(part.times) > EXACT_VALUES:
-            part.sketch, part.newest = _sketch_of_all(part), max(part.times) >> _HASH_BITS
-            part.times, part.thinned, part.doubt = {}, False, 0
+        if len(part) > EXACT_VALUES:
+            part.sketch, part.newest = _sketch_of_all(part), part.places[-_WIDTH] >> _HASH_BITS
+            part.places, part.thinned, part.doubt = int64s.of([]), False, 0
         return True
 
 
@@ -251,9 +287,10 @@ def _read(index: int, window_ms: int) -> Read:
                 return Answer(None, reason="a sketch of distinct values cannot be read at an earlier moment")
             number = round(sliding_hll.estimate(part.sketch, oldest))
             return Answer(number, True, f"estimated, standard error {sliding_hll.STANDARD_ERROR:.1%}")
-        newest = reading.newest(HOURS)
-        first, beyond = oldest << _HASH_BITS, (newest + 1) << _HASH_BITS
-        distinct = len({place & _HASH_MASK for place in part.times if first <= place < beyond})
+        first, end = _first_of(part, oldest), len(part.places)
+        if reading.looks_back:
+            end = _first_of(part, reading.newest(HOURS) + 1)
+        distinct = len({place & _HASH_MASK for place in part.places[first:end:_WIDTH]})
         if reading.past:
             if part.thinned and reading.looks_back:
                 return Answer(None, reason="earlier places of the values were dropped")
@@ -278,17 +315,20 @@ def _halve(sketch: Registers) -> bool:
     return newest > oldest
 
 
-def _drop_until(part: DistinctPart, last: int) -> None:
-    """Drop the places of hours up to that one."""
-    beyond = (last + 1) << _HASH_BITS
-    for place in [place for place in part.times if place < beyond]:
-        del part.times[place]
+def _first_of(part: DistinctPart, hour: int) -> int:
+    """Where in its places those of the hour begin, or of the next one that there is."""
+    return part.find(min(hour, LATEST_HOUR) << _HASH_BITS)
+
+
+def _block(items: list[tuple[int, int]]) -> array[int]:
+    """The places of a part, of sorted places and how often each was seen."""
+    return int64s.of([number for item in items for number in item])
 
 
 def _thin(part: DistinctPart) -> None:
     """Keep of each value the newest hour."""
-    newest = {place & _HASH_MASK: place for place in sorted(part.times)}
-    part.times = {place: part.times[place] for place in newest.values()}
+    newest = {place & _HASH_MASK: (place, times) for place, times in part.items()}
+    part.places = _block(sorted(newest.values()))
     part.thinned = True
 
 
@@ -297,6 +337,6 @@ def _sketch_of_all(part: DistinctPart) -> Registers:
     if part.sketch is not None:
         return sliding_hll.merge(part.sketch, {})
     sketch: Registers = {}
-    for place in part.times:
+    for place, _ in part.items():
         sliding_hll.add(sketch, place & _HASH_MASK, place >> _HASH_BITS)
     return sketch

@@ -9,6 +9,7 @@ from features.distinct import EXACT_VALUES, MAX_PLACES, Distinct
 from features.fold import Outcome
 from features.packing import pack, unpack
 from features.sliding_hll import STANDARD_ERROR
+from schemas.events import LATEST_MS
 from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, make_event
 from tests.unit.test_aggregations import undo_of
 
@@ -102,7 +103,20 @@ def test_a_part_with_a_sketch_merges_to_what_one_pass_gives() -> None:
             measure.add(part, event, n, NOW_MS)
     merged = measure.merge(left, right)
     assert merged.sketch == whole.sketch
-    assert (merged.newest, merged.times) == (whole.newest, whole.times)
+    assert (merged.newest, merged.places) == (whole.newest, whole.places)
+
+
+def test_an_event_of_a_year_beyond_2926_is_not_among_the_distinct_values() -> None:
+    log = Log()
+    far = make_event(LATEST_MS, item_id="far")
+    assert [log.send(each) for each in (far, make_event(item_id="near"))] == [Outcome.FOLDED, Outcome.FOLDED]
+    log.state = unpack(pack(log.state, CATALOGUE), CATALOGUE)
+    assert log.send(undo_of(far)) is Outcome.UNDONE
+    for moment_ms, past in ((NOW_MS, False), (NOW_MS, True)):
+        (served,) = derive(CATALOGUE, log.state, moment_ms, ("distinctItemsViewed24h",), past=past)
+        assert served.value == 1
+    (served,) = derive(CATALOGUE, log.state, LATEST_MS, ("distinctItemsViewed24h",))
+    assert served.value == 0
 
 
 def test_whether_it_was_packed_in_between_makes_no_difference() -> None:
