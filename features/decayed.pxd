@@ -1,11 +1,15 @@
 cimport cython
+from cpython.array cimport array as Float64s
 from libc cimport math
 
+from features cimport float64s, int64s
 from features.adding cimport Adder
 from features.reading cimport Reading
 from features.texts cimport shared
 
 
+cdef Py_ssize_t _WIDTH
+cdef long long _HASH_MASK
 cdef double _STEP
 cdef double _FARTHEST_AHEAD
 cdef double _GONE
@@ -15,9 +19,21 @@ cdef double _EXACT_BELOW
 
 
 cdef class DecayedPart:
-    cdef public dict scores
+    cdef public list keys
+    cdef public Float64s numbers
     cdef public long long reference_ms
     cdef public double dropped
+
+    @cython.locals(hashed=cython.double, numbers=Float64s, place=cython.Py_ssize_t)
+    cpdef Py_ssize_t find(self, str key) except -2
+
+    @cython.locals(numbers=Float64s, place=cython.Py_ssize_t)
+    cpdef enter(self, str key, double score)
+
+    @cython.locals(
+        keys=list, numbers=Float64s, kept=cython.Py_ssize_t, place=cython.Py_ssize_t, score=cython.double
+    )
+    cpdef scale(self, double factor, double least)
 
 
 cdef class DecayedAdder(Adder):
@@ -28,10 +44,10 @@ cdef class DecayedAdder(Adder):
     cdef long long half_life_ms
     cdef Py_ssize_t most_keys
 
-    @cython.locals(weight=cython.double, age=cython.double, scores=dict)
+    @cython.locals(weight=cython.double, age=cython.double, place=cython.Py_ssize_t)
     cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)
 
-    @cython.locals(halvings=cython.longlong, factor=cython.double, least=cython.double)
+    @cython.locals(halvings=cython.longlong)
     cdef advance(self, DecayedPart part, long long half_lives)
 
 

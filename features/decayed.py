@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import heapq
 import math
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import fsum, ldexp
@@ -13,6 +14,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from features import float64s, int64s
 from features.adding import Adder, Fields, Int64, Ms, Offset, place_of
 from features.cells import parse_window
 from features.checks import check_bound, check_field, check_types
@@ -44,16 +46,68 @@ _GONE: Final = 2.0**-20  # at the reference: a thousandth of what would be liste
 _LONG_AGO: Final = -80.0  # half-lives before the reference: nothing that could ever be listed
 _EXACT_BELOW: Final = 2.0**40  # the product with a million is off by 2^-13 there at most, less than 0.5 - 0.499
 _CERTAIN: Final = 0.499
+_WIDTH: Final = 2  # hash, score
+_HASH_MASK: Final = 2**53 - 1  # of as many bits a double holds every number
 _half_life_ms = functools.cache(parse_window)
 
 
 @dataclass  # with slots where it is compiled, see decayed.pxd
 class DecayedPart:
-    """Scores as of `reference_ms`, a multiple of the half-life. `dropped`: scores that left for want of room."""
+    """Scores as of `reference_ms`, a multiple of the half-life. `dropped`: scores that left for want of room.
 
-    scores: dict[str, float]
+    `numbers` has two numbers of each key: its hash, by which it is found without a look at every text, and its score.
+    Hashes are those of this process: never stored or sent.
+    """
+
+    keys: list[str]
+    numbers: array[float]
     reference_ms: int = 0
     dropped: float = 0.0
+
+    def scores(self) -> dict[str, float]:
+        """The score of each key."""
+        return dict(zip(self.keys, self.numbers[1::_WIDTH], strict=True))
+
+    def find(self, key: str) -> Int64:
+        """Where in `numbers` those of the key begin, or -1."""
+        hashed: float = hash(key) & _HASH_MASK
+        numbers, place = self.numbers, 0
+        while place < len(numbers):
+            if float64s.at(numbers, place) == hashed and self.keys[place // _WIDTH] == key:
+                return place
+            place += _WIDTH
+        return -1
+
+    def enter(self, key: str, score: float) -> None:
+        """Note a key that was not there."""
+        numbers, place = self.numbers, len(self.numbers)
+        self.keys.append(key)
+        int64s.insert_zeros(numbers, place, _WIDTH)
+        float64s.put(numbers, place, hash(key) & _HASH_MASK)
+        float64s.put(numbers, place + 1, score)
+
+    def scale(self, factor: float, least: float) -> None:
+        """Multiply every score, and leave out what does not exceed `least`, either way, before."""
+        keys, numbers, kept, place = self.keys, self.numbers, 0, 0
+        while place < len(numbers):
+            score = float64s.at(numbers, place + 1)
+            if not -least <= score <= least:
+                keys[kept // _WIDTH] = keys[place // _WIDTH]
+                float64s.put(numbers, kept, float64s.at(numbers, place))
+                float64s.put(numbers, kept + 1, score * factor)
+                kept += _WIDTH
+            place += _WIDTH
+        del keys[kept // _WIDTH :]
+        int64s.remove(numbers, kept, place - kept)
+        self.dropped *= factor
+
+
+def part_of(scores: Mapping[str, float], reference_ms: int = 0, dropped: float = 0.0) -> DecayedPart:
+    """The part that has these scores."""
+    part = DecayedPart([], float64s.of([]), reference_ms, dropped)
+    for key, score in scores.items():
+        part.enter(key, score)
+    return part
 
 
 class DecayedAdder(Adder):
@@ -82,23 +136,20 @@ class DecayedAdder(Adder):
             age = (time_ms - own.reference_ms) / self.half_life_ms
         elif age < _LONG_AGO:
             return
-        scores = own.scores
-        score = scores.get(key)
-        if score is not None:
-            scores[key] = score + weight * math.exp2(age)
+        place = own.find(key)
+        if place >= 0:
+            float64s.put(own.numbers, place + 1, float64s.at(own.numbers, place + 1) + weight * math.exp2(age))
         elif weight:
-            scores[shared(key)] = weight * math.exp2(age)
-            if len(scores) > self.most_keys:
+            own.enter(shared(key), weight * math.exp2(age))
+            if len(own.keys) > self.most_keys:
                 self.measure.keep(own, self.measure.keys)
 
     def advance(self, part: DecayedPart, half_lives: Int64) -> None:
         """Move the reference to so many half-lives; keys that no read could list any more go."""
-        if part.scores or part.dropped:
+        if part.keys or part.dropped:
             halvings = half_lives - part.reference_ms // self.half_life_ms
-            factor = math.exp2(-halvings)  # a power of two: products with it are exact
-            least = _GONE * math.exp2(min(halvings, _FARTHEST_AHEAD))
-            part.scores = {key: score * factor for key, score in part.scores.items() if not -least <= score <= least}
-            part.dropped *= factor
+            # A factor that is a power of two: products with it are exact.
+            part.scale(math.exp2(-halvings), _GONE * math.exp2(min(halvings, _FARTHEST_AHEAD)))
         part.reference_ms = half_lives * self.half_life_ms
 
 
@@ -163,7 +214,7 @@ class Decayed(PartMeasure[DecayedPart]):
 
     def zero(self) -> DecayedPart:
         """See PartMeasure."""
-        return DecayedPart({})
+        return part_of({})
 
     def adder(self, event_type: str) -> DecayedAdder:
         """See PartMeasure."""
@@ -174,53 +225,57 @@ class Decayed(PartMeasure[DecayedPart]):
         key: str | None = "" if self.by is None else getattr(event, self.by)
         number: float | None = 1.0 if self.value is None else getattr(event, self.value)
         age = (event.event_time - part.reference_ms) / self.half_life_ms
-        if key not in part.scores or not number or not _LONG_AGO <= age <= _STEP:
+        place = -1 if key is None else part.find(key)
+        if place < 0 or not number or not _LONG_AGO <= age <= _STEP:
             return
         change = self.weights[event.type] * number * math.exp2(age)
-        left = part.scores[key] - change
+        left = part.numbers[place + 1] - change
         if abs(left) > 1e-12 * abs(change):
-            part.scores[key] = left
+            part.numbers[place + 1] = left
         else:
-            del part.scores[key]
+            del part.keys[place // _WIDTH]
+            int64s.remove(part.numbers, place, _WIDTH)
 
     def merge(self, left: DecayedPart, right: DecayedPart) -> DecayedPart:
         """See PartMeasure."""
-        reference_ms = max(left.reference_ms, right.reference_ms)
-        merged = DecayedPart({}, reference_ms)
+        reference_ms, scores, dropped = max(left.reference_ms, right.reference_ms), {}, 0.0
         for part in (left, right):
-            halvings = (reference_ms - part.reference_ms) // self.half_life_ms if part.scores or part.dropped else 0
-            for key, score in part.scores.items():
-                merged.scores[key] = merged.scores.get(key, 0.0) + ldexp(score, -halvings)
-            merged.dropped += ldexp(part.dropped, -halvings)
-        if len(merged.scores) > 2 * self.keys:
+            halvings = (reference_ms - part.reference_ms) // self.half_life_ms if part.keys or part.dropped else 0
+            for key, score in part.scores().items():
+                scores[key] = scores.get(key, 0.0) + ldexp(score, -halvings)
+            dropped += ldexp(part.dropped, -halvings)
+        merged = part_of(scores, reference_ms, dropped)
+        if len(merged.keys) > 2 * self.keys:
             self.keep(merged, self.keys)
         return merged
 
     def to_wire(self, part: DecayedPart, base: Base) -> DecayedWire:
         """See PartMeasure."""
-        return DecayedWire(part.scores, part.reference_ms, part.dropped)
+        return DecayedWire(part.scores(), part.reference_ms, part.dropped)
 
     def from_wire(self, wire: Wire, base: Base) -> DecayedPart:
         """See PartMeasure."""
         assert isinstance(wire, DecayedWire)
-        return DecayedPart(wire.scores, wire.reference_ms, wire.dropped)
+        return part_of(wire.scores, wire.reference_ms, wire.dropped)
 
     def share(self, part: DecayedPart) -> None:
         """See PartMeasure."""
-        part.scores = {shared(key): score for key, score in part.scores.items()}
+        part.keys = [shared(key) for key in part.keys]
 
     def shrink(self, part: DecayedPart) -> bool:
         """See PartMeasure: the lower half of the keys."""
-        if len(part.scores) < 2:
+        if len(part.keys) < 2:
             return False
-        self.keep(part, len(part.scores) // 2)
+        self.keep(part, len(part.keys) // 2)
         return True
 
     def keep(self, part: DecayedPart, count: int) -> None:
         """Drop all but the `count` keys with the highest scores."""
-        kept = dict(heapq.nlargest(count, part.scores.items(), key=lambda item: (item[1], item[0])))
-        part.dropped += fsum(abs(score) for key, score in part.scores.items() if key not in kept)
-        part.scores = {key: score for key, score in part.scores.items() if key in kept}
+        scores = part.scores()
+        highest = dict(heapq.nlargest(count, scores.items(), key=lambda item: (item[1], item[0])))
+        kept = part_of({key: score for key, score in scores.items() if key in highest})
+        part.keys, part.numbers = kept.keys, kept.numbers
+        part.dropped += fsum(abs(score) for key, score in scores.items() if key not in highest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +327,7 @@ def _part(reading: Reading, index: int) -> DecayedPart | None:
     """None where the moment lies before events that are in the scores already."""
     part = reading.state.parts[index]
     assert isinstance(part, DecayedPart)
-    return None if reading.looks_back and part.scores else part
+    return None if reading.looks_back and part.keys else part
 
 
 def _factor(part: DecayedPart, now_ms: int, half_life_ms: int) -> float:
@@ -305,11 +360,13 @@ def _read_top(index: int, half_life_ms: int, k: int) -> Read:
             return _MIXED
         factor = _factor(part, reading.now_ms, half_life_ms)
         least = LEAST_SCORE - 1e-6  # below it nothing can be listed, however it is rounded
-        if len(part.scores) > k:
-            highest = sorted([now for score in part.scores.values() if (now := score * factor) > least], reverse=True)
+        scores = part.numbers[1::_WIDTH].tolist()
+        if len(scores) > k:
+            highest = sorted([now for score in scores if (now := score * factor) > least], reverse=True)
             if len(highest) > k:  # only what can tie with the last place, once rounded, needs to be looked at
                 least = highest[k - 1] - 2e-6
-        scored = [(-rounded(now), key) for key, score in part.scores.items() if (now := score * factor) >= least]
+        pairs = zip(part.keys, scores, strict=True)
+        scored = [(-rounded(now), key) for key, score in pairs if (now := score * factor) >= least]
         listed: list[Scored] = [
             {"key": key, "score": -score} for score, key in sorted(scored)[:k] if -score >= LEAST_SCORE
         ]
@@ -325,7 +382,7 @@ def _read_sum(index: int, half_life_ms: int) -> Read:
         part = _part(reading, index)
         if part is None:
             return _MIXED
-        factor = _factor(part, reading.now_ms, half_life_ms)
-        return Answer(part.scores.get("", 0.0) * factor)
+        total = part.numbers[1] if part.keys else 0.0
+        return Answer(total * _factor(part, reading.now_ms, half_life_ms))
 
     return read

@@ -7,7 +7,7 @@ negative one, is not noticed.
 from __future__ import annotations
 
 from array import array
-from typing import Final
+from typing import Any, Final
 
 _CODES: Final = {1: "B", 2: "H", 4: "I", 8: "q"}
 
@@ -37,12 +37,12 @@ def insert(numbers: array[int], place: int, number: int) -> None:
     numbers.insert(place, number)
 
 
-def insert_zeros(numbers: array[int], place: int, count: int) -> None:
+def insert_zeros(numbers: array[Any], place: int, count: int) -> None:
     """Insert so many zeros there."""
-    numbers[place:place] = array("q", bytes(8 * count))
+    numbers[place:place] = array(numbers.typecode, bytes(8 * count))
 
 
-def remove(numbers: array[int], place: int, count: int) -> None:
+def remove(numbers: array[Any], place: int, count: int) -> None:
     """Remove so many numbers from there on."""
     del numbers[place : place + count]
 

@@ -105,7 +105,7 @@ def plain(measure: PartMeasure[Any], part: Part) -> object:
     """The part as comparable values. Scores as of now: where they refer to depends on the order of events."""
     if isinstance(part, DecayedPart) and isinstance(measure, Decayed):
         factor = 0.5 ** ((NOW_MS - part.reference_ms) / measure.half_life_ms)
-        scores = {key: score * factor for key, score in part.scores.items()}
+        scores = {key: score * factor for key, score in part.scores().items()}
         return Close({key: score for key, score in scores.items() if score > 0.001})
     return msgspec.to_builtins(part, str_keys=True, enc_hook=list)
 

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from features.catalogue import Catalogue, Decayed, DecayedSum, Top
-from features.decayed import LEAST_SCORE, MAX_WEIGHT, DecayedPart, rounded
+from features.decayed import LEAST_SCORE, MAX_WEIGHT, part_of, rounded
 from features.derive import DerivedFeature, derive, derive_values
 from features.state import new_state
 from schemas.events import MAX_VALUE
@@ -73,6 +73,6 @@ def test_a_ranking_is_that_of_all_rounded_scores(scores: dict[str, float]) -> No
         [Decayed("d", weights={"view_item": 1}, half_life="2h", by="item_id")], [Top("top", "d", k=3, doc="")]
     )
     state = new_state(catalogue)
-    state.parts[0] = DecayedPart(dict(scores))
+    state.parts[0] = part_of(scores)
     ranked = sorted((-round(score, 6), key) for key, score in scores.items() if round(score, 6) >= LEAST_SCORE)
     assert derive_values(catalogue, state, 0)["top"] == [{"key": key, "score": -score} for score, key in ranked[:3]]

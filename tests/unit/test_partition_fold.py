@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import uuid
+from array import array
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -353,7 +354,8 @@ class Spoiling(Folder):
         if event.item_id == "does not derive":
             for part in state.parts:
                 if isinstance(part, DecayedPart):
-                    part.scores["x"] = "no number"  # type: ignore[assignment]
+                    part.keys = ["x", 1]  # type: ignore[list-item]  # of one score, so that they are compared
+                    part.numbers = array("d", [0.0, 9.0, 0.0, 9.0])
         return outcome
 
 
