@@ -238,7 +238,8 @@ class Decayed(PartMeasure[DecayedPart]):
 
     def merge(self, left: DecayedPart, right: DecayedPart) -> DecayedPart:
         """See PartMeasure."""
-        reference_ms, scores, dropped = max(left.reference_ms, right.reference_ms), {}, 0.0
+        reference_ms, dropped = max(left.reference_ms, right.reference_ms), 0.0
+        scores: dict[str, float] = {}
         for part in (left, right):
             halvings = (reference_ms - part.reference_ms) // self.half_life_ms if part.keys or part.dropped else 0
             for key, score in part.scores().items():

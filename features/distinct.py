@@ -337,6 +337,6 @@ def _sketch_of_all(part: DistinctPart) -> Registers:
     if part.sketch is not None:
         return sliding_hll.merge(part.sketch, {})
     sketch: Registers = {}
-    for place, _ in part.items():
+    for place in part.places[::_WIDTH]:
         sliding_hll.add(sketch, place & _HASH_MASK, place >> _HASH_BITS)
     return sketch

@@ -16,7 +16,7 @@ LATEST_HOUR: Final = (1 << 63 - HASH_BITS) - 1
 
 
 def columns_of(places: array[int]) -> tuple[list[int], list[int], bytes, bytes]:
-    """The hours of the places of a DistinctPart, the number of values in each, and lower and upper bits of the values."""
+    """The hours of the places of a DistinctPart, how many values each has, and lower and upper bits of the values."""
     hours: list[int] = []
     counts: list[int] = []
     values, bits = len(places) // 2, HASH_BITS
