@@ -4,6 +4,22 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove, memset
 
 
+cdef extern from "Python.h":
+    void set_size "Py_SET_SIZE" (array numbers, Py_ssize_t size)
+
+
+cdef extern from *:
+    """
+    #define ALLOCATED(numbers) ((numbers)->allocated)
+    """
+    Py_ssize_t room_of "ALLOCATED" (array numbers)
+
+
+# Blocks of some states grow and shrink with each visit of their users: a small one keeps its room.
+cdef enum:
+    SMALL = 128
+
+
 cdef inline array of(list numbers):
     cdef array block = array("q")
     cdef Py_ssize_t place
@@ -35,8 +51,10 @@ cdef inline int insert(array numbers, Py_ssize_t place, long long number) except
 
 
 cdef inline int insert_zeros(array numbers, Py_ssize_t place, Py_ssize_t count) except -1:
-    cdef Py_ssize_t after = len(numbers) - place
-    resize_smart(numbers, place + count + after)
+    cdef Py_ssize_t after = len(numbers) - place, size = len(numbers) + count
+    if size > room_of(numbers):
+        resize_smart(numbers, size + 2 * count)
+    set_size(numbers, size)
     cdef long long *there = numbers.data.as_longlongs + place
     memmove(there + count, there, 8 * after)
     memset(there, 0, 8 * count)
@@ -44,10 +62,13 @@ cdef inline int insert_zeros(array numbers, Py_ssize_t place, Py_ssize_t count) 
 
 
 cdef inline int remove(array numbers, Py_ssize_t place, Py_ssize_t count) except -1:
-    cdef Py_ssize_t after = len(numbers) - place - count
+    cdef Py_ssize_t size = len(numbers) - count
     cdef long long *there = numbers.data.as_longlongs + place
-    memmove(there, there + count, 8 * after)
-    resize_smart(numbers, place + after)
+    memmove(there, there + count, 8 * (size - place))
+    if room_of(numbers) > SMALL:
+        resize_smart(numbers, size)
+    else:
+        set_size(numbers, size)
     return 0
 
 

@@ -161,7 +161,8 @@ def _run(command: Sequence[str | Path], folder: Path) -> None:
         ["/usr/bin/env", *command], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if result.returncode:
-        complaints = [line.strip() for line in result.stdout.splitlines() if line.strip()]
+        lines = [line.strip() for line in result.stdout.splitlines()]
+        complaints = [line for line in lines if line and not line.startswith("warning:")]
         places = [line for line in complaints if _PLACE.search(line)]
         raise CannotCompile((places or complaints or [f"{command[0]} gave no reason"])[0])
 

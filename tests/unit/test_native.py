@@ -82,7 +82,7 @@ def fold(catalogue, largest):
                 digest.update(repr(served).encode())
 
 
-digest.update(repr([id_key(text) for text in ("", "AZaz@[`{-09", "\u00c9\u00df", "\u0130I", "\U0001f600K")]).encode())
+digest.update(repr([id_key(text) for text in ("", *map(chr, range(128)), bytes(range(128)).decode(), "\u00c9A\u00df", "\u0130I")]).encode())
 fold(CATALOGUE, None)
 fold(OTHER, 1e12)
 
