@@ -6,6 +6,7 @@ from features.adding cimport Adder
 from features.cells cimport Cells, Layer, added
 from features.duplicates cimport DuplicateWindow, check_of, id_key, measured_bytes
 from features.state cimport UserState
+from schemas.receipts cimport Position
 
 
 cdef tuple _LAYERS
@@ -48,7 +49,7 @@ cdef class Folder:
         adder=Adder,
         measured=bytes,
     )
-    cpdef fold(self, UserState state, event, position, long long append_ms)
+    cpdef fold(self, UserState state, event, Position position, long long append_ms)
 
     cdef _grow(self, UserState state, long long size_bytes)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
 from features import int64s
 from features.adding import Adder, fields_of
@@ -104,7 +104,7 @@ class Folder:
         """
         fields = fields_of(event)
         event_id, event_type, time_ms = fields[0], fields[1], fields[3]
-        epoch, partition, offset = astuple(position)
+        epoch, offset = position.epoch, position.offset
         key = id_key(event_id)
         if epoch > state.epoch:
             if state.epoch != NOWHERE:
@@ -112,7 +112,7 @@ class Folder:
         elif (epoch < state.epoch or offset <= state.offset) and state.holds(position):
             original = state.duplicates.holds(key, offset)
             return Outcome.REPLAYED_ORIGINAL if original else Outcome.REPLAYED
-        state.epoch, state.partition, state.offset = epoch, partition, offset
+        state.epoch, state.partition, state.offset = epoch, position.partition, offset
         version = append_ms * 1000
         state.version = version if version > state.version else state.version + 1
         if append_ms > state.append_ms:

@@ -31,7 +31,6 @@ from features.packed import (
 )
 from features.packed_ids import PackedIds, pack_ids, unpack_ids
 from features.state import ALWAYS, NEVER, NOWHERE, UserState, repeated
-from schemas.receipts import Position
 
 FORMAT: Final = 5
 # Of one layout: 3 counts ids from the first instead of back from the last, 4 says from which offset on measures count,
@@ -53,7 +52,7 @@ class _Packed(msgspec.Struct, Generic[Parts], array_like=True, gc=False):
     fingerprints: bytes  # uint32 each: of the cell measures, then of the parts
     cell_measures: Annotated[int, msgspec.Meta(ge=0)]
     counts_from_ms: tuple[int, ...]  # empty: every measure counts since ever
-    position: Position | None
+    position: tuple[int, int, int] | None  # epoch, partition, offset
     version: int
     append_ms: int
     first_event_ms: int | None
@@ -180,7 +179,7 @@ def _encode(state: UserState, catalogue: Catalogue) -> bytes:
             fingerprints=_layout(catalogue).fingerprints,
             cell_measures=len(catalogue.cell_measures),
             counts_from_ms=state.counts_from_ms if late_beginning else (),
-            position=state.position,
+            position=None if state.epoch == NOWHERE else (state.epoch, state.partition, state.offset),
             version=state.version,
             append_ms=state.append_ms,
             first_event_ms=None if state.first_event_ms == NEVER else state.first_event_ms,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-import msgspec
 import orjson
 import pytest
 
@@ -49,7 +49,7 @@ class KafkaBench:
         await self._producer.start()
 
     async def announce(self, user_id: str, position: Position | None) -> None:
-        value = None if position is None else orjson.dumps({"userId": user_id, **msgspec.structs.asdict(position)})
+        value = None if position is None else orjson.dumps({"userId": user_id, **dataclasses.asdict(position)})
         await self._producer.send(FEATURES.name, user_id.encode(), value)
 
     async def stop(self) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import orjson
 from starlette.types import ASGIApp
 
@@ -72,7 +72,7 @@ class World:
         rows = []
         for place, time_ms in enumerate(times_ms, start=1 - len(times_ms)):
             sample = event(user_id, eventTime=time_ms, receivedAt=time_ms, category="hats")
-            at = msgspec.structs.replace(position, offset=position.offset + place)
+            at = dataclasses.replace(position, offset=position.offset + place)
             Folder(CATALOGUE).fold(state, decode_record(orjson.dumps(sample)), at, NOW_MS)
             rows.append(TimelineRow(user_id, time_ms, sample["eventId"], "view_item", orjson.dumps(sample), 1))
         await self.store.write([StateRow(user_id, pack(state, CATALOGUE), state.version, position)], rows)

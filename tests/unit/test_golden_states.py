@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import zlib
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from features.catalogue import Catalogue, Count, Windowed
@@ -67,7 +67,7 @@ def test_the_duplicate_guard_of_format_1_still_guards_but_knows_nothing_to_undo(
     after = Position(3, 5, state.position.offset + 1)
     assert folder.fold(state, make_event(event_id=known), after, state.append_ms) is Outcome.DUPLICATE
     undo = make_event(type="undo", undoes=known)
-    next_to_it = msgspec.structs.replace(after, offset=after.offset + 1)
+    next_to_it = dataclasses.replace(after, offset=after.offset + 1)
     assert folder.fold(state, undo, next_to_it, state.append_ms) is Outcome.UNDO_TOO_LATE
 
 
@@ -79,7 +79,7 @@ def test_an_item_that_comes_again_moves_in_a_sequence_of_every_format(version: i
     known = [*items.values]
     assert len(known) > 1
     again = make_event(state.append_ms, event_id="again", item_id=known[-1])
-    after = msgspec.structs.replace(state.position, offset=state.position.offset + 1)
+    after = dataclasses.replace(state.position, offset=state.position.offset + 1)
     assert Folder(CATALOGUE).fold(state, again, after, state.append_ms) is Outcome.FOLDED
     assert items.values == [known[-1], *known[:-1]]
 

@@ -1,0 +1,4 @@
+cdef class Position:
+    cdef readonly long long epoch
+    cdef readonly long long partition
+    cdef readonly long long offset
