@@ -22,6 +22,9 @@ cdef class Cells:
     cdef public Int64s numbers
     cdef public Py_ssize_t width
 
+    @cython.locals(index=cython.longlong, place=cython.Py_ssize_t)
+    cdef Py_ssize_t add(self, Layer layer, long long time_ms, long long append_ms, Int64s slots) except -2
+
     cdef bint begins_at(self, Py_ssize_t place, long long index) noexcept
 
     cdef bint insert(self, Py_ssize_t place, long long index) except -1

@@ -49,6 +49,7 @@ LAYERS: Final = (
     Layer(2, DAY_MS, 30 * DAY_MS),
 )
 _MINUTES, _HOURS, _DAYS = LAYERS
+MINUTES: Final = _MINUTES
 HOURS: Final = _HOURS
 DAYS: Final = _DAYS
 LONGEST_WINDOW_MS: Final = DAYS.longest_window_ms
@@ -80,6 +81,20 @@ class Cells:  # with slots where it is compiled, see cells.pxd
         return isinstance(other, Cells) and (self.width, self.numbers) == (other.width, other.numbers)
 
     __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def add(self, layer: Layer, time_ms: int, append_ms: int, slots: array[int]) -> int:
+        """Add 1 to the totals of these measures in the cell of that moment, which is made where it is missing.
+
+        Where it begins, or -1 if at `append_ms` no later read can need it.
+        """
+        index = time_ms // layer.hop_ms
+        place = self.from_on(index)
+        if not self.begins_at(place, index):
+            if index < layer.oldest_cell(append_ms):
+                return -1
+            self.insert(place, index)
+        self.count(place, slots, 1)
+        return place
 
     def begins_at(self, place: int, index: int) -> bool:
         """Whether the cell of this index begins there; `place` is what `from_on` found for it."""

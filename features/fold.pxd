@@ -9,8 +9,9 @@ from features.state cimport UserState
 from schemas.receipts cimport Position
 
 
-cdef tuple _LAYERS
-cdef list _NO_SUMS
+cdef Layer _MINUTES
+cdef Layer _HOURS
+cdef Layer _DAYS
 cdef long long _LARGEST_TOTAL
 cdef long long _UNDO_CODE
 cdef long long _KEPT_MS
@@ -68,13 +69,19 @@ cdef class Folder:
 
 
 @cython.locals(
-    sums=list, made=cython.Py_ssize_t, layer=Layer, cells=Cells, index=cython.longlong, place=cython.Py_ssize_t
+    minutes=Cells,
+    hours=Cells,
+    days=Cells,
+    before=cython.Py_ssize_t,
+    minute=cython.Py_ssize_t,
+    hour=cython.Py_ssize_t,
+    day=cython.Py_ssize_t,
+    amounts=list,
 )
 cdef Py_ssize_t _add_to_cells(UserState state, _Plan plan, event, long long time_ms, long long append_ms) except -1
 
 
-cdef list _amounts(_Plan plan, event)
-
-
-@cython.locals(slot=cython.Py_ssize_t, amount=cython.longlong, total=cython.longlong)
-cdef _add_to_sums(UserState state, Int64s numbers, Py_ssize_t totals, list sums)
+@cython.locals(
+    numbers=Int64s, totals=cython.Py_ssize_t, slot=cython.Py_ssize_t, amount=cython.longlong, total=cython.longlong
+)
+cdef _add_to_sums(UserState state, Cells cells, Py_ssize_t place, list amounts)

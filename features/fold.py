@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from features import int64s
 from features.adding import Adder, fields_of
 from features.catalogue import Catalogue
-from features.cells import DAY_MS, LARGEST_TOTAL, LAYERS, LONGEST_WINDOW_MS, added
+from features.cells import DAY_MS, DAYS, HOURS, LARGEST_TOTAL, LAYERS, LONGEST_WINDOW_MS, MINUTES, Cells, added
 from features.counting import Count, Sum
 from features.definitions import ANY, Part
 from features.duplicates import (
@@ -54,13 +54,14 @@ class Outcome(StrEnum):  # a string hashes in C, and each record looks its outco
     """The state holds it already and no table needs it."""
 
 
-_LAYERS: Final = LAYERS
+_MINUTES: Final = MINUTES
+_HOURS: Final = HOURS
+_DAYS: Final = DAYS
 _LARGEST_TOTAL: Final = LARGEST_TOTAL
 _UNDO_CODE: Final = UNDO_CODE
 _KEPT_MS: Final = LONGEST_WINDOW_MS + DAY_MS
 _ROOM_BYTES: Final = ROOM_BYTES
 _ADMITTED_BYTES: Final = 40  # of an id, and of the hour that may begin with it
-_NO_SUMS: Final[list[tuple[int, int]]] = []
 # A member of an enum is looked up by a call, a name of the module is not.
 _FOLDED: Final = Outcome.FOLDED
 _DUPLICATE: Final = Outcome.DUPLICATE
@@ -209,31 +210,25 @@ def _original(window: DuplicateWindow, undo: Event, check: int) -> Admitted | Ou
 
 def _add_to_cells(state: UserState, plan: _Plan, event: Event, time_ms: int, append_ms: int) -> int:
     """Count the event in its cell of each layer; the number of cells that were made for it."""
-    sums = _amounts(plan, event) if plan.sums else _NO_SUMS
-    made = 0
-    for layer in _LAYERS:
-        cells = state.cells[layer.number]
-        index = time_ms // layer.hop_ms
-        place = cells.from_on(index)
-        if not cells.begins_at(place, index):
-            if index < layer.oldest_cell(append_ms):
-                continue  # no later read can need it
-            cells.insert(place, index)
-            made += 1
-        cells.count(place, plan.counts, 1)
-        if sums:
-            _add_to_sums(state, cells.numbers, place + 1, sums)
-    return made
+    minutes, hours, days = state.minutes, state.hours, state.days
+    before = len(minutes.numbers) + len(hours.numbers) + len(days.numbers)
+    minute = minutes.add(_MINUTES, time_ms, append_ms, plan.counts)
+    hour = hours.add(_HOURS, time_ms, append_ms, plan.counts)
+    day = days.add(_DAYS, time_ms, append_ms, plan.counts)
+    if plan.sums:
+        amounts = [(slot, measure.amount(event)) for slot, measure in plan.sums]
+        _add_to_sums(state, minutes, minute, amounts)
+        _add_to_sums(state, hours, hour, amounts)
+        _add_to_sums(state, days, day, amounts)
+    return (len(minutes.numbers) + len(hours.numbers) + len(days.numbers) - before) // minutes.width
 
 
-def _amounts(plan: _Plan, event: Event) -> list[tuple[int, int]]:
-    """By how much the event changes which sums."""
-    return [(slot, measure.amount(event)) for slot, measure in plan.sums]
-
-
-def _add_to_sums(state: UserState, numbers: array[int], totals: int, sums: list[tuple[int, int]]) -> None:
-    """Add to the sums of a cell whose totals begin there."""
-    for slot, amount in sums:
+def _add_to_sums(state: UserState, cells: Cells, place: int, amounts: list[tuple[int, int]]) -> None:
+    """Add to sums of the cell that begins there; without one the place is -1."""
+    if place < 0:
+        return
+    numbers, totals = cells.numbers, place + 1
+    for slot, amount in amounts:
         total = added(int64s.at(numbers, totals + slot), amount)
         int64s.put(numbers, totals + slot, total)
         if not -_LARGEST_TOTAL < total < _LARGEST_TOTAL:

@@ -57,14 +57,15 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
     packed = _decoder.decode(blob)
     if packed.layout != _LAYOUT:
         raise UnreadableState(f"state of format 1 with unknown measures {packed.layout:08x}")
-    cells = tuple(
+    cells = [
         cells_of({index: [*map(int, cell[:3]), round(cell[3] * MICRO)] for index, cell in layer.items()}, len(_CELLS))
         for layer in packed.cells
-    )
+    ]
     stored = [fingerprint(measure) for measure in _CELLS]
     stored_all = [*stored, fingerprint(_SEQUENCE), fingerprint(_SEEN)]
     epoch, partition, offset = packed.position or (NOWHERE, 0, 0)
     next_offset = 0 if epoch == NOWHERE else offset + 1
+    minutes, hours, days = adopt_cells(cells, stored, catalogue)
     state = UserState(
         epoch=epoch,
         partition=partition,
@@ -75,7 +76,9 @@ def upgrade(blob: bytes, catalogue: Catalogue) -> UserState:
         last_event_ms=NEVER if packed.last_event_ms is None else packed.last_event_ms,
         late_events=packed.late_events,
         duplicate_events=packed.duplicate_events,
-        cells=adopt_cells(cells, stored, catalogue),
+        minutes=minutes,
+        hours=hours,
+        days=days,
         parts=catalogue.zero_parts(),
         counts_from_ms=adopt_since(stored_all, repeated(0, 6), catalogue, packed.append_ms),
         counts_from_offsets=adopt_since(stored_all, repeated(ALWAYS, 6), catalogue, next_offset),

@@ -27,7 +27,7 @@ def pack_cells(layers: Sequence[Cells], append_ms: int) -> tuple[PackedCells, ..
     return tuple(packed)
 
 
-def unpack_cells(layers: Sequence[PackedCells], append_ms: int, measures: int) -> tuple[Cells, ...]:
+def unpack_cells(layers: Sequence[PackedCells], append_ms: int, measures: int) -> list[Cells]:
     """What `pack_cells` was given, for so many cell measures; changes the lists. Raises ValueError or OverflowError."""
     unpacked: list[Cells] = []
     for layer, packed in zip(LAYERS, layers, strict=True):
@@ -41,7 +41,7 @@ def unpack_cells(layers: Sequence[PackedCells], append_ms: int, measures: int) -
             _shift(packed, width, oldest)
             cells = Cells(measures, packed)
         unpacked.append(cells)
-    return tuple(unpacked)
+    return unpacked
 
 
 def _shift(numbers: list[int], width: int, by: int) -> None:
@@ -50,7 +50,7 @@ def _shift(numbers: list[int], width: int, by: int) -> None:
         numbers[place] += by
 
 
-def adopt_cells(layers: tuple[Cells, ...], stored: Sequence[int], catalogue: Catalogue) -> tuple[Cells, ...]:
+def adopt_cells(layers: list[Cells], stored: Sequence[int], catalogue: Catalogue) -> list[Cells]:
     """The cells with each measure of `catalogue` in its slot; new ones are 0. `stored`: fingerprints by old slot."""
     wanted = catalogue.fingerprints[: len(catalogue.cell_measures)]
     if tuple(stored) == wanted:
@@ -60,7 +60,7 @@ def adopt_cells(layers: tuple[Cells, ...], stored: Sequence[int], catalogue: Cat
     for layer in layers:
         totals = {index: [0 if slot is None else cell[slot] for slot in slots] for index, cell in layer.items()}
         moved.append(cells_of({index: cell for index, cell in totals.items() if any(cell)}, len(wanted)))
-    return tuple(moved)
+    return moved
 
 
 def adopt_since(stored: Sequence[int], since: tuple[int, ...], catalogue: Catalogue, new: int) -> tuple[int, ...]:

@@ -135,6 +135,11 @@ def unpack(blob: bytes, catalogue: Catalogue, *, with_ids: bool = True) -> UserS
         offsets = packed.counts_from_offsets
         if not offsets:
             offsets = tuple([0 if ms else ALWAYS for ms in since]) if any(since) else repeated(ALWAYS, len(stored))
+        minutes, hours, days = adopt_cells(
+            unpack_cells(packed.cells, packed.append_ms, packed.cell_measures),
+            stored[: packed.cell_measures],
+            catalogue,
+        )
         state = UserState(
             epoch=epoch,
             partition=partition,
@@ -148,11 +153,9 @@ def unpack(blob: bytes, catalogue: Catalogue, *, with_ids: bool = True) -> UserS
             undone_events=packed.undone_events,
             sums_stopped=packed.sums_stopped,
             size_bound=packed.size_bound,
-            cells=adopt_cells(
-                unpack_cells(packed.cells, packed.append_ms, packed.cell_measures),
-                stored[: packed.cell_measures],
-                catalogue,
-            ),
+            minutes=minutes,
+            hours=hours,
+            days=days,
             parts=[_part(wire, measure, base) for wire, measure in zip(wires, catalogue.part_measures, strict=True)],
             counts_from_ms=adopt_since(stored, since, catalogue, packed.append_ms),
             counts_from_offsets=adopt_since(stored, offsets, catalogue, 0 if epoch == NOWHERE else offset + 1),

@@ -1,5 +1,6 @@
 # What a compiled UserState holds as it is, instead of in objects that lie elsewhere in memory.
 
+from features.cells cimport Cells
 from features.duplicates cimport DuplicateWindow
 
 
@@ -19,7 +20,9 @@ cdef class UserState:
     cdef public long long undone_events
     cdef public bint sums_stopped
     cdef public long long size_bound
-    cdef public tuple cells
+    cdef public Cells minutes
+    cdef public Cells hours
+    cdef public Cells days
     cdef public list parts
     cdef public tuple counts_from_ms
     cdef public tuple counts_from_offsets

@@ -7,7 +7,7 @@ from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from features.cells import LAYERS, Cells
+from features.cells import Cells
 from features.duplicates import FORGOTTEN_OFFSET, DuplicateWindow
 from schemas.receipts import Position
 
@@ -43,11 +43,18 @@ class UserState:
     undone_events: int = 0
     sums_stopped: bool = False
     size_bound: int = 0
-    cells: tuple[Cells, ...] = field(default_factory=lambda: empty_cells(0))
+    minutes: Cells = field(default_factory=lambda: Cells(0, []))
+    hours: Cells = field(default_factory=lambda: Cells(0, []))
+    days: Cells = field(default_factory=lambda: Cells(0, []))
     parts: list[Any] = field(default_factory=list)
     counts_from_ms: tuple[int, ...] = ()
     counts_from_offsets: tuple[int, ...] = ()
     duplicates: DuplicateWindow = field(default_factory=DuplicateWindow)
+
+    @property
+    def cells(self) -> tuple[Cells, Cells, Cells]:
+        """Those of each layer."""
+        return (self.minutes, self.hours, self.days)
 
     @property
     def position(self) -> Position | None:
@@ -71,11 +78,6 @@ class UserState:
             self.first_event_ms = time_ms
 
 
-def empty_cells(measures: int) -> tuple[Cells, ...]:
-    """No cell in any layer, for so many measures."""
-    return tuple(Cells(measures, []) for _ in LAYERS)
-
-
 class Zeros(Protocol):
     """What a catalogue says about a user of whom nothing is known."""
 
@@ -93,9 +95,11 @@ class Zeros(Protocol):
 
 def new_state(catalogue: Zeros) -> UserState:
     """The state of a user of whom nothing is known."""
-    measures = catalogue.measure_count
+    measures, in_cells = catalogue.measure_count, len(catalogue.cell_measures)
     return UserState(
-        cells=empty_cells(len(catalogue.cell_measures)),
+        minutes=Cells(in_cells, []),
+        hours=Cells(in_cells, []),
+        days=Cells(in_cells, []),
         parts=catalogue.zero_parts(),
         counts_from_ms=repeated(0, measures),
         counts_from_offsets=repeated(ALWAYS, measures),
