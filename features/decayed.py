@@ -47,7 +47,7 @@ _LONG_AGO: Final = -80.0  # half-lives before the reference: nothing that could 
 _EXACT_BELOW: Final = 2.0**40  # the product with a million is off by 2^-13 there at most, less than 0.5 - 0.499
 _CERTAIN: Final = 0.499
 _WIDTH: Final = 2  # hash, score
-_HASH_MASK: Final = 2**53 - 1  # of as many bits a double holds every number
+_HASH_MASK: Final = 2**53 - 1  # a double holds every integer of 53 bits
 _half_life_ms = functools.cache(parse_window)
 
 
@@ -79,7 +79,7 @@ class DecayedPart:
         return -1
 
     def enter(self, key: str, score: float) -> None:
-        """Note a key that was not there."""
+        """Add a key that is not there yet."""
         numbers, place = self.numbers, len(self.numbers)
         self.keys.append(key)
         int64s.insert_zeros(numbers, place, _WIDTH)
@@ -87,7 +87,7 @@ class DecayedPart:
         float64s.put(numbers, place + 1, score)
 
     def scale(self, factor: float, least: float) -> None:
-        """Multiply every score, and leave out what does not exceed `least`, either way, before."""
+        """Drop the scores from -least to least, and multiply all others."""
         keys, numbers, kept, place = self.keys, self.numbers, 0, 0
         while place < len(numbers):
             score = float64s.at(numbers, place + 1)
@@ -104,7 +104,7 @@ class DecayedPart:
 
 def part_of(scores: Mapping[str, float], reference_ms: int = 0, dropped: float = 0.0) -> DecayedPart:
     """The part that has these scores."""
-    part = DecayedPart([], float64s.of([]), reference_ms, dropped)
+    part = DecayedPart([], float64s.empty(), reference_ms, dropped)
     for key, score in scores.items():
         part.enter(key, score)
     return part
@@ -262,6 +262,10 @@ class Decayed(PartMeasure[DecayedPart]):
     def share(self, part: DecayedPart) -> None:
         """See PartMeasure."""
         part.keys = [shared(key) for key in part.keys]
+
+    def shown(self, part: DecayedPart) -> dict[str, object]:
+        """See PartMeasure."""
+        return {"scores": part.scores(), "reference_ms": part.reference_ms, "dropped": part.dropped}
 
     def shrink(self, part: DecayedPart) -> bool:
         """See PartMeasure: the lower half of the keys."""

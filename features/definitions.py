@@ -139,6 +139,12 @@ class PartMeasure(ABC, Generic[P]):
     def share(self, part: P) -> None:
         """Hold texts that other states hold as well, see features.texts; worth it for a state that is kept."""
 
+    def shown(self, part: P) -> dict[str, object]:
+        """What `explain` shows of the part, by name."""
+        if isinstance(part, msgspec.Struct):
+            return msgspec.structs.asdict(part)
+        return {field.name: getattr(part, field.name) for field in fields(part)}  # type: ignore[arg-type]
+
     def shrink(self, part: P) -> bool:
         """Give up precision for room, as the cap of the state demands. False if there is nothing to give."""
         return False

@@ -24,6 +24,7 @@ cdef class DistinctPart:
     cpdef Py_ssize_t find(self, long long place) except -1
 
     cpdef bint has(self, Py_ssize_t found, long long place) except -1
+    @cython.locals(gone=cython.Py_ssize_t)
     cpdef drop_until(self, long long last)
 
 

@@ -27,17 +27,18 @@ from features.definitions import (
     TextField,
     Wire,
 )
-from features.packed_places import LATEST_HOUR, columns_of, places_of
+from features.packed_places import LATEST_HOUR, WIDTH, block_of, columns_of, places_of
 from features.reading import Reading
 from features.sliding_hll import Registers
 from schemas.events import Event
 
 EXACT_VALUES: Final = 256
 MAX_PLACES: Final = 1_024  # (hour, value) places kept exactly: some 6 bytes each
-_WIDTH: Final = 2  # place, how often it was seen
+_WIDTH: Final = WIDTH
 _MOST_NUMBERS: Final = MAX_PLACES * _WIDTH
 _LATEST_HOUR: Final = LATEST_HOUR
 _HASH_BITS: Final = sliding_hll.HASH_BITS
+# A power, as a shift by the C variable above would be one in C, of 32 bits.
 _HASH_MASK: Final = 2**sliding_hll.HASH_BITS - 1  # 256 values share a hash once in 30 million users
 _hash_of = xxhash.xxh3_64_intdigest
 
@@ -84,7 +85,8 @@ class DistinctPart:
 
     def drop_until(self, last: Int64) -> None:
         """Drop the places of hours up to that one."""
-        int64s.remove(self.places, 0, self.find((last + 1) << _HASH_BITS))
+        gone: Int64 = len(self.places) if last >= _LATEST_HOUR else self.find((last + 1) << _HASH_BITS)
+        int64s.remove(self.places, 0, gone)
 
 
 class DistinctAdder(Adder):
@@ -197,7 +199,7 @@ class Distinct(PartMeasure[DistinctPart]):
         times = dict(left.items())
         for place, more in right.items():
             times[place] = times.get(place, 0) + more
-        merged = DistinctPart(_block(sorted(times.items())))
+        merged = DistinctPart(block_of(times))
         merged.thinned = left.thinned or right.thinned
         merged.doubt = max(left.doubt, right.doubt)
         if left.sketch is not None or right.sketch is not None:
@@ -247,6 +249,19 @@ class Distinct(PartMeasure[DistinctPart]):
         now = base.append_ms // HOURS.hop_ms
         places = places_of([now - back for back in wire.hours], wire.counts, wire.low, wire.high, wire.times)
         return DistinctPart(places, wire.thinned, wire.doubt, wire.sketch, wire.newest)
+
+    def shown(self, part: DistinctPart) -> dict[str, object]:
+        """See PartMeasure."""
+        hours = [
+            {"hour": place >> _HASH_BITS, "value": place & _HASH_MASK, "times": times} for place, times in part.items()
+        ]
+        return {
+            "places": hours,
+            "thinned": part.thinned,
+            "doubt": part.doubt,
+            "sketch": part.sketch,
+            "newest": part.newest,
+        }
 
     def shrink(self, part: DistinctPart) -> bool:
         """See PartMeasure: a sketch instead of exact places, then the older half of the sketch's hours."""
@@ -317,18 +332,13 @@ def _halve(sketch: Registers) -> bool:
 
 def _first_of(part: DistinctPart, hour: int) -> int:
     """Where in its places those of the hour begin, or of the next one that there is."""
-    return part.find(min(hour, LATEST_HOUR) << _HASH_BITS)
-
-
-def _block(items: list[tuple[int, int]]) -> array[int]:
-    """The places of a part, of sorted places and how often each was seen."""
-    return int64s.of([number for item in items for number in item])
+    return len(part.places) if hour > LATEST_HOUR else part.find(hour << _HASH_BITS)
 
 
 def _thin(part: DistinctPart) -> None:
     """Keep of each value the newest hour."""
     newest = {place & _HASH_MASK: (place, times) for place, times in part.items()}
-    part.places = _block(sorted(newest.values()))
+    part.places = block_of(dict(newest.values()))
     part.thinned = True
 
 

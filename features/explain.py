@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import msgspec
 
 from features.catalogue import Catalogue, Feature
 from features.cells import LAYERS, covered_from
 from features.counting import MICRO, Count
-from features.definitions import FeatureValue, Part
+from features.definitions import FeatureValue
 from features.derive import DerivedFeature, derive
 from features.reading import Reading
 from features.state import UserState
@@ -100,18 +98,9 @@ def _cells(catalogue: Catalogue, feature: Feature, reading: Reading) -> list[Use
 
 
 def _inputs(catalogue: Catalogue, feature: Feature, state: UserState) -> dict[str, object]:
-    """What the feature's parts keep, by the names of their fields."""
+    """What the feature's parts keep."""
     shown: dict[str, object] = {}
     for measure, part in zip(catalogue.part_measures, state.parts, strict=False):
         if measure.name in feature.measures:
-            values = _fields(part)
-            shown[measure.name] = {
-                name: msgspec.to_builtins(value, str_keys=True, enc_hook=list) for name, value in values.items()
-            }
+            shown[measure.name] = msgspec.to_builtins(measure.shown(part), str_keys=True, enc_hook=list)
     return shown
-
-
-def _fields(part: Part) -> dict[str, object]:
-    if isinstance(part, msgspec.Struct):
-        return msgspec.structs.asdict(part)
-    return {field.name: getattr(part, field.name) for field in fields(part)}

@@ -1,13 +1,8 @@
-from cpython.array cimport array, resize
+from cpython.array cimport array
 
 
-cdef inline array of(list numbers):
-    cdef array block = array("d")
-    cdef Py_ssize_t place
-    resize(block, len(numbers))
-    for place in range(len(numbers)):
-        block.data.as_doubles[place] = numbers[place]
-    return block
+cdef inline array empty():
+    return array("d")
 
 
 cdef inline double at(array numbers, Py_ssize_t place) noexcept:

@@ -1,13 +1,13 @@
-"""Blocks of doubles, `array("d")`: see `int64s`, whose `insert_zeros` and `remove` are for them as well."""
+"""Blocks of doubles, `array("d")`: see `int64s`, whose `insert_zeros` and `remove` are for these 8 bytes as well."""
 
 from __future__ import annotations
 
 from array import array
 
 
-def of(numbers: list[float]) -> array[float]:
-    """A block of them."""
-    return array("d", numbers)
+def empty() -> array[float]:
+    """A block of none."""
+    return array("d")
 
 
 def at(numbers: array[float], place: int) -> float:

@@ -15,7 +15,7 @@ cdef extern from *:
     Py_ssize_t room_of "ALLOCATED" (array numbers)
 
 
-# Blocks of some states grow and shrink with each visit of their users: a small one keeps its room.
+# Blocks of some states grow and shrink with each visit of their users: one with room for so few numbers keeps it.
 cdef enum:
     SMALL = 128
 
@@ -64,6 +64,8 @@ cdef inline int insert_zeros(array numbers, Py_ssize_t place, Py_ssize_t count) 
 cdef inline int remove(array numbers, Py_ssize_t place, Py_ssize_t count) except -1:
     cdef Py_ssize_t size = len(numbers) - count
     cdef long long *there = numbers.data.as_longlongs + place
+    if not count:
+        return 0
     memmove(there, there + count, 8 * (size - place))
     if room_of(numbers) > SMALL:
         resize_smart(numbers, size)

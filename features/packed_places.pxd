@@ -4,6 +4,9 @@ from cpython.array cimport array as Int64s
 from features cimport int64s
 
 
+cdef Py_ssize_t _WIDTH
+
+
 @cython.locals(
     low=Int64s,
     high=Int64s,
@@ -26,6 +29,7 @@ cpdef columns_of(Int64s places)
     hour=cython.longlong,
     place=cython.longlong,
     latest=cython.longlong,
+    rise=cython.bint,
     bits=cython.longlong,
     index=cython.Py_ssize_t,
     count=cython.Py_ssize_t,

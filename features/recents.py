@@ -214,6 +214,16 @@ class _Recents(PartMeasure[RecentsPart]):
         """See PartMeasure."""
         part.values = [shared(value) for value in part.values]
 
+    def shown(self, part: RecentsPart) -> dict[str, object]:
+        """See PartMeasure."""
+        return {
+            "values": part.values,
+            "times_ms": part.times_ms(),
+            "offsets": part.places[2::_WIDTH],
+            "displaced_ms": part.displaced_ms,
+            "doubt_ms": part.doubt_ms,
+        }
+
     def in_doubt(self, part: RecentsPart) -> bool:
         """Whether an entry that was displaced may be missing: not once the list is full of newer ones."""
         return part.doubt_ms > 0 and (len(part.values) < self.k or part.times_ms()[-1] <= part.doubt_ms)

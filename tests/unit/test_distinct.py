@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from array import array
+
 import pytest
 
+from features.definitions import Base
 from features.derive import DerivedFeature, derive
-from features.distinct import EXACT_VALUES, MAX_PLACES, Distinct
+from features.distinct import EXACT_VALUES, MAX_PLACES, Distinct, DistinctPart, DistinctWire
 from features.fold import Outcome
+from features.packed_places import LATEST_HOUR, block_of, places_of
 from features.packing import pack, unpack
-from features.sliding_hll import STANDARD_ERROR
+from features.sliding_hll import HASH_BITS, STANDARD_ERROR
+from features.state import new_state
 from schemas.events import LATEST_MS
 from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, make_event
 from tests.unit.test_aggregations import undo_of
@@ -117,6 +122,46 @@ def test_an_event_of_a_year_beyond_2926_is_not_among_the_distinct_values() -> No
         assert served.value == 1
     (served,) = derive(CATALOGUE, log.state, LATEST_MS, ("distinctItemsViewed24h",))
     assert served.value == 0
+
+
+def part_of(*places: tuple[int, int, int]) -> DistinctPart:
+    """Of (hour, hash, how often it was seen)."""
+    return DistinctPart(block_of({hour << HASH_BITS | hashed: times for hour, hashed, times in places}))
+
+
+def test_places_in_any_order_are_read_as_formats_before_5_wrote_them() -> None:
+    low = array("I", [7, 5, 6]).tobytes()
+    columns = DistinctWire([1, 2], [2, 1], low, bytes([0, 0, 1]), [1, 3, 2], False, 0, None, 0)
+    base = Base(NOW_MS, 0)
+    hour = NOW_MS // HOUR_MS
+    read = Distinct("d", of="view_item", field="item_id").from_wire(columns, base)
+    assert read == part_of((hour - 1, 7, 1), (hour - 1, 5, 3), (hour - 2, 1 << 32 | 6, 2))
+
+
+@pytest.mark.parametrize(
+    ("hours", "counts", "low", "times"),
+    [([0], [2**62], b"", []), ([0], [2**64], b"", []), ([0], [1], b"\0" * 4, [1, 1]), ([0, 1], [1], b"\0" * 4, [])],
+)
+def test_columns_that_do_not_fit_together_are_refused(
+    hours: list[int], counts: list[int], low: bytes, times: list[int]
+) -> None:
+    with pytest.raises(ValueError, match=r"count all of them|argument"):
+        places_of(hours, counts, low, bytes(len(low) // 4), times)
+
+
+def test_the_latest_hour_that_there_is_leaves_the_window_as_any_other() -> None:
+    part = part_of((LATEST_HOUR - 1, 1, 1), (LATEST_HOUR, 2, 1))
+    state = new_state(CATALOGUE)
+    state.parts[[measure.name for measure in CATALOGUE.part_measures].index("items_viewed")] = part
+    counts = [
+        derive(CATALOGUE, state, (LATEST_HOUR + later) * HOUR_MS, ("distinctItemsViewed24h",))[0].value
+        for later in (0, 23, 24, 25)
+    ]
+    assert counts == [2, 2, 1, 0]
+    part.drop_until(LATEST_HOUR - 1)
+    assert part == part_of((LATEST_HOUR, 2, 1))
+    part.drop_until(LATEST_HOUR)
+    assert part == part_of()
 
 
 def test_whether_it_was_packed_in_between_makes_no_difference() -> None:

@@ -65,6 +65,20 @@ def test_a_measure_outside_of_cells_shows_what_it_keeps() -> None:
     assert kept["values"] == told.value == ["b", "a", "old"]
 
 
+def test_a_measure_of_scores_or_of_distinct_values_shows_no_hashes_of_this_process() -> None:
+    state = shopper().state
+    shown = explain(CATALOGUE, state, "topItems", NOW_MS).inputs["item_interest"]
+    assert isinstance(shown, dict)
+    assert shown.keys() == {"scores", "reference_ms", "dropped"}
+    assert set(shown["scores"]) == {"a", "b", "old"}
+    distinct = explain(CATALOGUE, state, "distinctItemsViewed7d", NOW_MS).inputs["items_viewed"]
+    assert isinstance(distinct, dict)
+    assert {place["hour"] for place in distinct["places"]} <= {NOW_MS // HOUR_MS - back for back in range(24 * 7)}
+    sequence = explain(CATALOGUE, state, "recentItems", NOW_MS).inputs["viewed_items"]
+    assert isinstance(sequence, dict)
+    assert sequence.keys() == {"values", "times_ms", "offsets", "displaced_ms", "doubt_ms"}
+
+
 def test_an_unknown_user_is_explained_as_unknown() -> None:
     told = explain(CATALOGUE, None, "viewCount1h", NOW_MS)
     assert (told.value, told.feature.reason, told.cells) == (None, "nothing is known of this user", [])
