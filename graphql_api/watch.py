@@ -7,8 +7,6 @@ latest values instead of all of them, and holds no memory. Knows nothing of Grap
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -19,7 +17,7 @@ from graphql_api.errors import BadUserInput
 from graphql_api.reads import Reads, UserRow
 from runtime import metrics
 from runtime.change_feed import ChangeFeed, FeedInterrupted
-from schemas.receipts import Position
+from schemas.receipts import Position, decode_position, encode_position
 from storage.errors import StoreUnavailable
 
 # Clients that reconnect find the feed still open, and a process whose last one has left reads for nobody.
@@ -29,6 +27,7 @@ _REOPEN_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 _REREAD_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 # A worker announces what it has written, so the row is there; a look at other tables must not wait for ever.
 _REACH_SECONDS: Final = 1.0
+_TOKEN_FORMAT: Final = "f1"
 # Older than every record: where a user stands of whom nothing is stored.
 NOWHERE: Final = Position(0, 0, -1)
 
@@ -208,17 +207,12 @@ def row_position(row: UserRow) -> Position:
 
 def encode_token(row: UserRow) -> str:
     """The opaque token of a row, to go on behind it."""
-    text = "f1." + ".".join(str(part) for part in row_position(row))
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return encode_position(row_position(row), _TOKEN_FORMAT)
 
 
 def decode_token(token: str) -> Position:
     """The position in `token`. Raises BadUserInput."""
     try:
-        text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
-        tag, epoch, partition, offset = text.split(".")
-        if tag != "f1":
-            raise ValueError("unknown token format")
-        return Position(int(epoch), int(partition), int(offset))
-    except (ValueError, binascii.Error) as error:
+        return decode_position(token, _TOKEN_FORMAT)
+    except ValueError as error:
         raise BadUserInput("`after` is not a token of featuresChanged") from error

@@ -111,6 +111,6 @@ def position_of(value: bytes | None) -> Position | None:
     """Up to where the features of a record hold the events. None for an erased user, or if it does not say."""
     try:
         record = _decode(value or b"")
-    except msgspec.DecodeError:
+        return Position(record.epoch, record.partition, record.offset)
+    except (msgspec.DecodeError, OverflowError):
         return None
-    return Position(record.epoch, record.partition, record.offset)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
+
+_FORMAT: Final = "r1"
+_LARGEST: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, order=True)  # with slots where it is compiled, see receipts.pxd
@@ -33,17 +36,28 @@ class InvalidReceipt(ValueError):
 
 def encode_receipt(position: Position) -> str:
     """The token for `position`."""
-    text = "r1." + ".".join(str(part) for part in position)
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return encode_position(position, _FORMAT)
 
 
 def decode_receipt(token: str) -> Position:
     """The position in `token`. Raises InvalidReceipt."""
     try:
-        text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
-        tag, epoch, partition, offset = text.split(".")
-        if tag != "r1":
-            raise InvalidReceipt("unknown receipt format")
-        return Position(int(epoch), int(partition), int(offset))
-    except (ValueError, binascii.Error) as error:
+        return decode_position(token, _FORMAT)
+    except ValueError as error:
         raise InvalidReceipt("`after` is not a receipt of trackEvents") from error
+
+
+def encode_position(position: Position, token_format: str) -> str:
+    """An opaque token of this format."""
+    text = ".".join(map(str, (token_format, *position)))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode_position(token: str, token_format: str) -> Position:
+    """The position in a token of this format. Raises ValueError."""
+    text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
+    found, *numbers = text.split(".")
+    epoch, partition, offset = map(int, numbers)
+    if found != token_format or max(map(abs, (epoch, partition, offset))) > _LARGEST:
+        raise ValueError("no such position")
+    return Position(epoch, partition, offset)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,12 @@ def test_a_token_leads_back_to_its_position(epoch: int, partition: int, offset: 
     assert "=" not in token
 
 
-@pytest.mark.parametrize("token", ["", "x", "é", "cjEuMS4y", "cjIuMS4yLjM", "cjEuYS5iLmM", "====", "a" * 5])
+BEYOND_64_BITS = base64.urlsafe_b64encode(b"r1.1.0.%d" % 2**63).decode()
+
+
+@pytest.mark.parametrize(
+    "token", ["", "x", "é", "cjEuMS4y", "cjIuMS4yLjM", "cjEuYS5iLmM", "====", "a" * 5, BEYOND_64_BITS]
+)
 def test_anything_else_is_no_receipt(token: str) -> None:
     with pytest.raises(InvalidReceipt, match="not a receipt of trackEvents"):
         decode_receipt(token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
@@ -215,7 +216,10 @@ async def test_a_closed_hub_ends_those_who_watch_and_those_who_come_later(world:
         assert [row async for row in rows] == []
 
 
-@pytest.mark.parametrize("token", ["x", "é", "Zg", encode_receipt(Position(7, 0, 1)), "9" * 10_000])
+BEYOND_64_BITS = base64.urlsafe_b64encode(b"f1.1.0.%d" % 2**63).decode()
+
+
+@pytest.mark.parametrize("token", ["x", "é", "Zg", encode_receipt(Position(7, 0, 1)), "9" * 10_000, BEYOND_64_BITS])
 async def test_what_is_not_a_token_is_bad_user_input(world: World, token: str) -> None:
     with pytest.raises(BadUserInput, match="not a token of featuresChanged"):
         await offset(await watching(world, after=token).__aenter__())
