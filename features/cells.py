@@ -183,8 +183,8 @@ def added(total: int, amount: int) -> int:
 
 def prune(cells: tuple[Cells, ...], now_ms: int) -> None:
     """Drop the cells that no window read at `now_ms` or later can need."""
-    for layer in LAYERS:
-        cells[layer.number].drop_before(layer.oldest_cell(now_ms))
+    for layer, of_layer in zip(LAYERS, cells, strict=True):
+        of_layer.drop_before(layer.oldest_cell(now_ms))
 
 
 def merge(left: tuple[Cells, ...], right: tuple[Cells, ...]) -> tuple[Cells, ...]:

@@ -65,6 +65,9 @@ _ADMITTED_BYTES: Final = 40  # of an id, and of the hour that may begin with it
 # A member of an enum is looked up by a call, a name of the module is not.
 _FOLDED: Final = Outcome.FOLDED
 _DUPLICATE: Final = Outcome.DUPLICATE
+_LATE: Final = Outcome.LATE
+_REPLAYED: Final = Outcome.REPLAYED
+_REPLAYED_ORIGINAL: Final = Outcome.REPLAYED_ORIGINAL
 _UNDONE: Final = Outcome.UNDONE
 _NOTHING_TO_UNDO: Final = Outcome.NOTHING_TO_UNDO
 _UNDO_TOO_LATE: Final = Outcome.UNDO_TOO_LATE
@@ -112,7 +115,7 @@ class Folder:
                 self._start_epoch(state)
         elif (epoch < state.epoch or offset <= state.offset) and state.holds(position):
             original = state.duplicates.holds(key, offset)
-            return Outcome.REPLAYED_ORIGINAL if original else Outcome.REPLAYED
+            return _REPLAYED_ORIGINAL if original else _REPLAYED
         state.epoch, state.partition, state.offset = epoch, position.partition, offset
         version = append_ms * 1000
         state.version = version if version > state.version else state.version + 1
@@ -120,7 +123,7 @@ class Folder:
             state.append_ms = append_ms
         if time_ms < append_ms - _KEPT_MS:
             state.late_events += 1
-            return Outcome.LATE
+            return _LATE
         measured = measured_bytes(fields)
         check = check_of(measured)
         plan = self._plans.get(event_type, self._other_plan)

@@ -23,7 +23,7 @@ cdef extern from *:
 
 
 cdef inline bytes lowered(str text):
-    if not is_ascii(text):
+    if text is None or not is_ascii(text):
         return text.lower().encode()
     cdef Py_ssize_t place = 0, length = length_of(text)
     cdef bytes data = PyBytes_FromStringAndSize(NULL, length)
