@@ -25,8 +25,6 @@ cdef class Cells:
     @cython.locals(index=cython.longlong, place=cython.Py_ssize_t)
     cdef Py_ssize_t add(self, Layer layer, long long time_ms, long long append_ms, Int64s slots) except -2
 
-    cdef bint begins_at(self, Py_ssize_t place, long long index) noexcept
-
     cdef bint insert(self, Py_ssize_t place, long long index) except -1
 
     cpdef remove(self, Py_ssize_t place)

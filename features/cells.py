@@ -89,16 +89,12 @@ class Cells:  # with slots where it is compiled, see cells.pxd
         """
         index = time_ms // layer.hop_ms
         place = self.from_on(index)
-        if not self.begins_at(place, index):
+        if not int64s.is_at(self.numbers, place, index):
             if index < layer.oldest_cell(append_ms):
                 return -1
             self.insert(place, index)
         self.count(place, slots, 1)
         return place
-
-    def begins_at(self, place: int, index: int) -> bool:
-        """Whether the cell of this index begins there; `place` is what `from_on` found for it."""
-        return place < len(self.numbers) and int64s.at(self.numbers, place) == index
 
     def insert(self, place: int, index: int) -> None:
         """Insert an empty cell of this index there."""

@@ -23,8 +23,7 @@ cdef class DistinctPart:
     @cython.locals(first=cython.Py_ssize_t, end=cython.Py_ssize_t, middle=cython.Py_ssize_t)
     cpdef Py_ssize_t find(self, long long place) except -1
 
-    cpdef bint has(self, Py_ssize_t found, long long place) except -1
-    @cython.locals(gone=cython.Py_ssize_t)
+    cpdef Py_ssize_t find_hour(self, long long hour) except -1
     cpdef drop_until(self, long long last)
 
 

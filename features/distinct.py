@@ -75,9 +75,9 @@ class DistinctPart:
                 end = middle
         return first * _WIDTH
 
-    def has(self, found: Int64, place: Int64) -> bool:
-        """Whether this place is there, where `find` found it."""
-        return found < len(self.places) and int64s.at(self.places, found) == place
+    def find_hour(self, hour: Int64) -> Int64:
+        """Where in `places` those of the hour begin, or of the next one that there is."""
+        return len(self.places) if hour > _LATEST_HOUR else self.find(hour << _HASH_BITS)
 
     def items(self) -> Iterator[tuple[int, int]]:
         """The places, and how often each was seen."""
@@ -85,8 +85,7 @@ class DistinctPart:
 
     def drop_until(self, last: Int64) -> None:
         """Drop the places of hours up to that one."""
-        gone: Int64 = len(self.places) if last >= _LATEST_HOUR else self.find((last + 1) << _HASH_BITS)
-        int64s.remove(self.places, 0, gone)
+        int64s.remove(self.places, 0, self.find_hour(last + 1))
 
 
 class DistinctAdder(Adder):
@@ -117,7 +116,7 @@ class DistinctAdder(Adder):
                     return
         place = hour << _HASH_BITS | hashed
         found = own.find(place)
-        if own.has(found, place):
+        if int64s.is_at(own.places, found, place):
             int64s.put(own.places, found + 1, int64s.at(own.places, found + 1) + 1)
             return
         int64s.insert_zeros(own.places, found, _WIDTH)
@@ -186,7 +185,7 @@ class Distinct(PartMeasure[DistinctPart]):
             return
         place = hour << _HASH_BITS | _hash_of(value.encode()) & _HASH_MASK
         found = part.find(place)
-        if part.has(found, place):
+        if int64s.is_at(part.places, found, place):
             part.places[found + 1] -= 1
             if part.places[found + 1]:
                 return
@@ -302,9 +301,9 @@ def _read(index: int, window_ms: int) -> Read:
                 return Answer(None, reason="a sketch of distinct values cannot be read at an earlier moment")
             number = round(sliding_hll.estimate(part.sketch, oldest))
             return Answer(number, True, f"estimated, standard error {sliding_hll.STANDARD_ERROR:.1%}")
-        first, end = _first_of(part, oldest), len(part.places)
+        first, end = part.find_hour(oldest), len(part.places)
         if reading.looks_back:
-            end = _first_of(part, reading.newest(HOURS) + 1)
+            end = part.find_hour(reading.newest(HOURS) + 1)
         distinct = len({place & _HASH_MASK for place in part.places[first:end:_WIDTH]})
         if reading.past:
             if part.thinned and reading.looks_back:
@@ -328,11 +327,6 @@ def _halve(sketch: Registers) -> bool:
     oldest, newest = min(hours, default=0), max(hours, default=0)
     sliding_hll.prune(sketch, (oldest + newest) // 2 + 1)
     return newest > oldest
-
-
-def _first_of(part: DistinctPart, hour: int) -> int:
-    """Where in its places those of the hour begin, or of the next one that there is."""
-    return len(part.places) if hour > LATEST_HOUR else part.find(hour << _HASH_BITS)
 
 
 def _thin(part: DistinctPart) -> None:

@@ -15,7 +15,9 @@ cdef Py_ssize_t _MOST_NUMBERS
 cpdef long long id_key(str event_id) except? -1
 
 
-@cython.locals(item_id=str, category=str, currency=str, search_term=str, list_id=str, item=str, in_list=str, measured=bytes)
+@cython.locals(
+    item_id=str, category=str, currency=str, search_term=str, list_id=str, item=str, in_list=str, measured=bytes
+)
 cpdef bytes measured_bytes(tuple fields)
 
 

@@ -182,7 +182,7 @@ class Folder:
         for layer, cells in zip(LAYERS, state.cells, strict=True):
             index = original.event_time // layer.hop_ms
             place = cells.from_on(index)
-            if not cells.begins_at(place, index):
+            if not int64s.is_at(cells.numbers, place, index):
                 continue  # dropped since, or never kept: no read needs it
             cells.count(place, counts, -1)
             numbers, totals = cells.numbers, place + 1

@@ -40,6 +40,10 @@ cdef inline long long at(array numbers, Py_ssize_t place) noexcept:
     return numbers.data.as_longlongs[place]
 
 
+cdef inline bint is_at(array numbers, Py_ssize_t place, long long number) noexcept:
+    return place < len(numbers) and numbers.data.as_longlongs[place] == number
+
+
 cdef inline void put(array numbers, Py_ssize_t place, long long number) noexcept:
     numbers.data.as_longlongs[place] = number
 

@@ -27,6 +27,11 @@ def at(numbers: array[int], place: int) -> int:
     return numbers[place]
 
 
+def is_at(numbers: array[int], place: int, number: int) -> bool:
+    """Whether this number is there; at the end is none."""
+    return place < len(numbers) and numbers[place] == number
+
+
 def put(numbers: array[int], place: int, number: int) -> None:
     """Replace the number there."""
     numbers[place] = number
