@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
 import msgspec
-import xxhash
 
-from features import int64s, sliding_hll
+from features import int64s, sliding_hll, xxh3
 from features.adding import Adder, Fields, Int64, Ms, Offset, place_of
 from features.cells import HOURS
 from features.checks import check_field, check_types, types_of, window_of
@@ -40,7 +39,6 @@ _LATEST_HOUR: Final = LATEST_HOUR
 _HASH_BITS: Final = sliding_hll.HASH_BITS
 # A power, as a shift by the C variable above would be one in C, of 32 bits.
 _HASH_MASK: Final = 2**sliding_hll.HASH_BITS - 1  # 256 values share a hash once in 30 million users
-_hash_of = xxhash.xxh3_64_intdigest
 
 
 @dataclass  # with slots where it is compiled, see distinct.pxd
@@ -105,7 +103,7 @@ class DistinctAdder(Adder):
         oldest = append_ms // self.hop_ms - self.kept_hours
         if value is None or hour < oldest or hour > _LATEST_HOUR:
             return
-        hashed = _hash_of(value.encode())
+        hashed = xxh3.of_text(value)
         hashed &= _HASH_MASK
         if own.sketch is not None:
             if own.newest < oldest:
@@ -183,7 +181,7 @@ class Distinct(PartMeasure[DistinctPart]):
         hour = event.event_time // HOURS.hop_ms
         if value is None or hour > LATEST_HOUR or (part.sketch is not None and hour <= part.newest):
             return
-        place = hour << _HASH_BITS | _hash_of(value.encode()) & _HASH_MASK
+        place = hour << _HASH_BITS | xxh3.of_text(value) & _HASH_MASK
         found = part.find(place)
         if int64s.is_at(part.places, found, place):
             part.places[found + 1] -= 1

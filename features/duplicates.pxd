@@ -1,7 +1,7 @@
 cimport cython
 from cpython.array cimport array as Int64s
 
-from features cimport int64s, utf8
+from features cimport int64s, utf8, xxh3
 
 
 # What hot methods compute with: as a Python object each would be looked up, and the numbers beside it made objects.

@@ -9,9 +9,7 @@ from __future__ import annotations
 from array import array
 from typing import Final, NamedTuple
 
-import xxhash
-
-from features import int64s, utf8
+from features import int64s, utf8, xxh3
 from features.adding import Fields
 from schemas.events import EVENT_TYPES, UNDO
 
@@ -29,7 +27,6 @@ UNDO_CODE: Final = 125
 _OTHER_CODE: Final = 126  # a type of a newer writer: only measures of any type counted it
 UNKNOWN_CODE: Final = 127  # read from a format that did not remember types
 _UNDONE: Final = 128
-_hash_of: Final = xxhash.xxh3_64_intdigest
 _EMPTY: Final = "\0"  # an empty text is a value, no text is none
 WIDTH: Final = 5
 """Numbers of each id in `DuplicateWindow.ids`."""
@@ -49,7 +46,7 @@ class Admitted(NamedTuple):
 
 def id_key(event_id: str) -> int:
     """64-bit key of an event id, signed. Within one user's window a chance collision has odds below 1e-12."""
-    hashed, sign = _hash_of(utf8.lowered(event_id)), 2**63
+    hashed, sign = xxh3.of_lowered(event_id), 2**63
     return (hashed ^ sign) - sign
 
 
@@ -70,7 +67,7 @@ def _shown(text: str | None) -> str:
 
 def check_of(measured: bytes) -> int:
     """16 bits that tell an undo's fields from those of the original, but for one mistake in 65 536."""
-    hashed = _hash_of(measured)
+    hashed = xxh3.of_bytes(measured)
     return hashed & 0xFFFF
 
 

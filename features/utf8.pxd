@@ -22,13 +22,8 @@ cdef extern from *:
     uint64_t eight_times "EIGHT_TIMES" (int byte)
 
 
-cdef inline bytes lowered(str text):
-    if text is None or not is_ascii(text):
-        return text.lower().encode()
-    cdef Py_ssize_t place = 0, length = length_of(text)
-    cdef bytes data = PyBytes_FromStringAndSize(NULL, length)
-    cdef unsigned char *there = <unsigned char *>PyBytes_AS_STRING(data)
-    cdef unsigned char *letters = letters_of(text)
+cdef inline void lower(unsigned char *there, const unsigned char *letters, Py_ssize_t length) noexcept:
+    cdef Py_ssize_t place = 0
     cdef uint64_t eight, capitals
     while place + 8 <= length:
         memcpy(&eight, letters + place, 8)
@@ -38,7 +33,6 @@ cdef inline bytes lowered(str text):
         place += 8
     for place in range(place, length):
         there[place] = letters[place] + 32 * (b"A" <= letters[place] <= b"Z")
-    return data
 
 
 cdef inline unsigned char *put_text(unsigned char *there, str text) noexcept:

@@ -7,11 +7,6 @@ takes some four objects and several times as long.
 from __future__ import annotations
 
 
-def lowered(text: str) -> bytes:
-    """The text in lower case."""
-    return text.lower().encode()
-
-
 def lines(first: str, second: str, third: str, fourth: str, fifth: str) -> bytes:
     """The texts with line feeds between them."""
     return f"{first}\n{second}\n{third}\n{fourth}\n{fifth}".encode()

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import xxhash
 
 from features.adding import fields_of
 from features.default import CATALOGUE
 from features.definitions import Base
-from features.duplicates import HORIZON_HOURS, MAX_IDS, WIDTH, DuplicateWindow, id_key, measured_bytes
+from features.duplicates import HORIZON_HOURS, MAX_IDS, WIDTH, DuplicateWindow, check_of, id_key, measured_bytes
 from features.fold import Outcome
 from features.packed_ids import pack_ids, unpack_ids
 from features.packing import pack, unpack
@@ -34,6 +35,16 @@ def test_ids_are_the_same_in_either_case() -> None:
     log = Log()
     log.send(make_event(event_id=event_id))
     assert log.send(make_event(event_id=event_id.upper())) is Outcome.DUPLICATE
+
+
+def test_ids_and_checks_of_any_length_are_hashed_as_the_library_does() -> None:
+    rng = random.Random(3)
+    for length in range(300):
+        for alphabet in ("0123456789abcdef-", "ABCxyz[`{@Z_ \0", "aé\N{GRINNING FACE}"):
+            text = "".join(rng.choices(alphabet, k=length))
+            hashed = xxhash.xxh3_64_intdigest(text.lower().encode())
+            assert id_key(text) % 2**64 == hashed, text
+            assert check_of(text.encode()) == xxhash.xxh3_64_intdigest(text.encode()) % 2**16, text
 
 
 def test_an_id_is_remembered_for_the_horizon_of_log_time() -> None:
