@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-_MOST: Final = 50_000
-_texts: dict[str, str] = {}
+_SLOTS: Final = 4096
+_texts: list[str] = [""] * _SLOTS  # each in the slot that the lower bits of its hash name
 
 
 def shared(text: str) -> str:
     """An equal text, which other states may hold as well.
 
-    Unlike `sys.intern` it forgets: after 50 000 texts it begins anew, and equal ones may be held twice.
+    Unlike `sys.intern` it forgets: of two texts with one slot the later one takes it.
     """
-    known = _texts.get(text)
-    if known is None:
-        if len(_texts) >= _MOST:
-            _texts.clear()
-        known = _texts[text] = text
-    return known
+    slot = hash(text) & (_SLOTS - 1)
+    known = _texts[slot]
+    if known == text:
+        return known
+    _texts[slot] = text
+    return text
