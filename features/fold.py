@@ -98,7 +98,7 @@ class Folder:
         self._catalogue = catalogue
         self._plans: dict[str, _Plan] = {event_type: _plan(catalogue, event_type) for event_type in WIRE_TYPES}
         self._other_plan = _plan(catalogue, ANY)
-        self._cell_bytes = 9 * (1 + len(catalogue.cell_measures))
+        self._cell_bytes = 9 + len(catalogue.cell_measures)  # its index and zeros
 
     def fold(self, state: UserState, event: Event, position: Position, append_ms: int) -> Outcome:
         """Fold the record at `position`, which the broker appended at `append_ms`.
