@@ -22,26 +22,28 @@ cdef class Cells:
     cdef public Int64s numbers
     cdef public Py_ssize_t width
 
-    @cython.locals(index=cython.longlong, place=cython.Py_ssize_t)
-    cdef Py_ssize_t add(self, Layer layer, long long time_ms, long long append_ms, Int64s slots) except -2
-
-    cdef bint insert(self, Py_ssize_t place, long long index) except -1
-
-    cpdef remove(self, Py_ssize_t place)
     cpdef drop_before(self, long long index)
-
-    @cython.locals(numbers=Int64s, number=cython.Py_ssize_t, total=cython.Py_ssize_t)
-    cdef bint count(self, Py_ssize_t place, Int64s slots, long long amount) except -1
-
-    @cython.locals(place=cython.Py_ssize_t, width=cython.Py_ssize_t, numbers=Int64s)
     cpdef Py_ssize_t from_on(self, long long index) except -2
-
     cpdef list totals(self, Py_ssize_t begin, Py_ssize_t end)
 
     @cython.locals(
         place=cython.Py_ssize_t, width=cython.Py_ssize_t, number=cython.longlong, total=cython.longlong, numbers=Int64s
     )
     cdef _total(self, Py_ssize_t first, Py_ssize_t end)
+
+
+@cython.locals(place=cython.Py_ssize_t)
+cpdef Py_ssize_t from_on(Int64s numbers, Py_ssize_t width, long long index) except -2
+
+
+@cython.locals(index=cython.longlong, place=cython.Py_ssize_t)
+cpdef Py_ssize_t count_in(
+    Int64s numbers, Py_ssize_t width, Layer layer, long long time_ms, long long append_ms, Int64s slots
+) except -2
+
+
+@cython.locals(number=cython.Py_ssize_t, total=cython.Py_ssize_t)
+cpdef bint count(Int64s numbers, Py_ssize_t place, Int64s slots, long long amount) except -1
 
 
 cpdef long long added(long long total, long long amount) except? -1

@@ -64,13 +64,13 @@ class Cells:  # with slots where it is compiled, see cells.pxd
     """The cells of one layer, oldest first: of each its index, then one total per windowed measure, in catalogue order.
 
     Totals are whole numbers; sums are in millionths. All of it is one block, because what a state has scattered in
-    memory is waited for at every visit of its user.
+    memory is waited for at every visit of its user; a state holds the blocks alone.
     """
 
-    def __init__(self, measures: int, numbers: list[int]) -> None:
-        """Raises OverflowError for a number of more than 64 bits."""
-        self.width = 1 + measures
-        self.numbers = int64s.of(numbers)
+    def __init__(self, width: int, numbers: array[int]) -> None:
+        """`width`: numbers of a cell, one more than there are measures. Takes the block as it is."""
+        self.width = width
+        self.numbers = numbers
 
     def __len__(self) -> int:
         """Number of cells."""
@@ -82,51 +82,14 @@ class Cells:  # with slots where it is compiled, see cells.pxd
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
-    def add(self, layer: Layer, time_ms: int, append_ms: int, slots: array[int]) -> int:
-        """Add 1 to the totals of these measures in the cell of that moment, which is made where it is missing.
-
-        Where it begins, or -1 if at `append_ms` no later read can need it.
-        """
-        index = time_ms // layer.hop_ms
-        place = self.from_on(index)
-        if not int64s.is_at(self.numbers, place, index):
-            if index < layer.oldest_cell(append_ms):
-                return -1
-            self.insert(place, index)
-        self.count(place, slots, 1)
-        return place
-
-    def insert(self, place: int, index: int) -> None:
-        """Insert an empty cell of this index there."""
-        int64s.insert_zeros(self.numbers, place, self.width)
-        int64s.put(self.numbers, place, index)
-
-    def remove(self, place: int) -> None:
-        """Remove the cell that begins there."""
-        int64s.remove(self.numbers, place, self.width)
-
     def drop_before(self, index: int) -> None:
         """Remove the cells before that index."""
         if len(self.numbers) and int64s.at(self.numbers, 0) < index:
             int64s.remove(self.numbers, 0, self.from_on(index))
 
-    def count(self, place: int, slots: array[int], amount: int) -> None:
-        """Add the amount to the totals of these measures, in the cell that begins there."""
-        numbers = self.numbers
-        for number in range(len(slots)):
-            total = place + 1 + int64s.at(slots, number)
-            int64s.put(numbers, total, int64s.at(numbers, total) + amount)
-
     def from_on(self, index: int) -> int:
-        """Where in `numbers` the first cell begins that has this index or a later one; the end if none has.
-
-        Looks from the newest on.
-        """
-        numbers, width = self.numbers, self.width
-        place = len(numbers)
-        while place and int64s.at(numbers, place - width) >= index:
-            place -= width
-        return place
+        """See `from_on` of this module."""
+        return from_on(self.numbers, self.width, index)
 
     def items(self) -> Iterator[tuple[int, list[int]]]:
         """Index and totals of each cell."""
@@ -147,6 +110,40 @@ class Cells:  # with slots where it is compiled, see cells.pxd
             total += number
             place += width
         return total
+
+
+def from_on(numbers: array[int], width: int, index: int) -> int:
+    """Where the first cell begins that has this index or a later one; the end if none has.
+
+    Looks from the newest on.
+    """
+    place = len(numbers)
+    while place and int64s.at(numbers, place - width) >= index:
+        place -= width
+    return place
+
+
+def count_in(numbers: array[int], width: int, layer: Layer, time_ms: int, append_ms: int, slots: array[int]) -> int:
+    """Add 1 to the totals of these measures in the cell of that moment, which is made where it is missing.
+
+    Where it begins, or -1 if at `append_ms` no later read can need it.
+    """
+    index = time_ms // layer.hop_ms
+    place = from_on(numbers, width, index)
+    if not int64s.is_at(numbers, place, index):
+        if index < layer.oldest_cell(append_ms):
+            return -1
+        int64s.insert_zeros(numbers, place, width)
+        int64s.put(numbers, place, index)
+    count(numbers, place, slots, 1)
+    return place
+
+
+def count(numbers: array[int], place: int, slots: array[int], amount: int) -> None:
+    """Add the amount to the totals of these measures, in the cell that begins there."""
+    for number in range(len(slots)):
+        total = place + 1 + int64s.at(slots, number)
+        int64s.put(numbers, total, int64s.at(numbers, total) + amount)
 
 
 def parse_window(text: str) -> int:
@@ -203,7 +200,7 @@ def cells_of(totals: Mapping[int, Sequence[int]], measures: int) -> Cells:
         if len(of_cell) != measures:
             raise ValueError(f"a cell has {len(of_cell)} totals instead of {measures}")
         numbers += (index, *of_cell)
-    return Cells(measures, numbers)
+    return Cells(1 + measures, int64s.of(numbers))
 
 
 def covered_from(window_ms: int, now_ms: int, hop_ms: int | None = None) -> int:

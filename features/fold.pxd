@@ -3,7 +3,7 @@ from cpython.array cimport array as Int64s
 
 from features cimport int64s
 from features.adding cimport Adder
-from features.cells cimport Cells, Layer, added
+from features.cells cimport Layer, added, count, count_in, from_on
 from features.duplicates cimport DuplicateWindow, check_of, id_key, measured_bytes
 from features.state cimport UserState
 from schemas.receipts cimport Position
@@ -58,8 +58,8 @@ cdef class Folder:
 
     @cython.locals(
         plan=_Plan,
-        cells=Cells,
         layer=Layer,
+        width=cython.Py_ssize_t,
         numbers=Int64s,
         index=cython.longlong,
         place=cython.Py_ssize_t,
@@ -69,9 +69,10 @@ cdef class Folder:
 
 
 @cython.locals(
-    minutes=Cells,
-    hours=Cells,
-    days=Cells,
+    minutes=Int64s,
+    hours=Int64s,
+    days=Int64s,
+    width=cython.Py_ssize_t,
     before=cython.Py_ssize_t,
     minute=cython.Py_ssize_t,
     hour=cython.Py_ssize_t,
@@ -82,6 +83,6 @@ cdef Py_ssize_t _add_to_cells(UserState state, _Plan plan, event, long long time
 
 
 @cython.locals(
-    numbers=Int64s, totals=cython.Py_ssize_t, slot=cython.Py_ssize_t, amount=cython.longlong, total=cython.longlong
+    totals=cython.Py_ssize_t, slot=cython.Py_ssize_t, amount=cython.longlong, total=cython.longlong
 )
-cdef _add_to_sums(UserState state, Cells cells, Py_ssize_t place, list amounts)
+cdef _add_to_sums(UserState state, Int64s numbers, Py_ssize_t place, list amounts)

@@ -13,7 +13,19 @@ from msgspec.structs import replace
 from features import int64s
 from features.adding import Adder, fields_of
 from features.catalogue import Catalogue
-from features.cells import DAY_MS, DAYS, HOURS, LARGEST_TOTAL, LAYERS, LONGEST_WINDOW_MS, MINUTES, Cells, added
+from features.cells import (
+    DAY_MS,
+    DAYS,
+    HOURS,
+    LARGEST_TOTAL,
+    LAYERS,
+    LONGEST_WINDOW_MS,
+    MINUTES,
+    added,
+    count,
+    count_in,
+    from_on,
+)
 from features.counting import Count, Sum
 from features.definitions import ANY, Part
 from features.duplicates import (
@@ -179,17 +191,18 @@ class Folder:
         counted = [admitted.offset >= since for since in state.counts_from_offsets]
         counts = int64s.of([slot for slot in plan.counts if counted[slot]])
         sums = [(slot, measure.amount(original)) for slot, measure in plan.sums if counted[slot]]
-        for layer, cells in zip(LAYERS, state.cells, strict=True):
+        width = state.cell_width
+        for layer, numbers in zip(LAYERS, (state.minutes, state.hours, state.days), strict=True):
             index = original.event_time // layer.hop_ms
-            place = cells.from_on(index)
-            if not int64s.is_at(cells.numbers, place, index):
+            place = from_on(numbers, width, index)
+            if not int64s.is_at(numbers, place, index):
                 continue  # dropped since, or never kept: no read needs it
-            cells.count(place, counts, -1)
-            numbers, totals = cells.numbers, place + 1
+            count(numbers, place, counts, -1)
+            totals = place + 1
             for slot, amount in sums:
                 numbers[totals + slot] = added(numbers[totals + slot], -amount)
-            if not any(numbers[totals : place + cells.width]):
-                cells.remove(place)
+            if not any(numbers[totals : place + width]):
+                int64s.remove(numbers, place, width)
         first_part = len(self._catalogue.cell_measures)
         for place, take_back in plan.undos:
             if counted[first_part + place]:
@@ -213,24 +226,24 @@ def _original(window: DuplicateWindow, undo: Event, check: int) -> Admitted | Ou
 
 def _add_to_cells(state: UserState, plan: _Plan, event: Event, time_ms: int, append_ms: int) -> int:
     """Count the event in its cell of each layer; the number of cells that were made for it."""
-    minutes, hours, days = state.minutes, state.hours, state.days
-    before = len(minutes.numbers) + len(hours.numbers) + len(days.numbers)
-    minute = minutes.add(_MINUTES, time_ms, append_ms, plan.counts)
-    hour = hours.add(_HOURS, time_ms, append_ms, plan.counts)
-    day = days.add(_DAYS, time_ms, append_ms, plan.counts)
+    minutes, hours, days, width = state.minutes, state.hours, state.days, state.cell_width
+    before = len(minutes) + len(hours) + len(days)
+    minute = count_in(minutes, width, _MINUTES, time_ms, append_ms, plan.counts)
+    hour = count_in(hours, width, _HOURS, time_ms, append_ms, plan.counts)
+    day = count_in(days, width, _DAYS, time_ms, append_ms, plan.counts)
     if plan.sums:
         amounts = [(slot, measure.amount(event)) for slot, measure in plan.sums]
         _add_to_sums(state, minutes, minute, amounts)
         _add_to_sums(state, hours, hour, amounts)
         _add_to_sums(state, days, day, amounts)
-    return (len(minutes.numbers) + len(hours.numbers) + len(days.numbers) - before) // minutes.width
+    return (len(minutes) + len(hours) + len(days) - before) // width
 
 
-def _add_to_sums(state: UserState, cells: Cells, place: int, amounts: list[tuple[int, int]]) -> None:
+def _add_to_sums(state: UserState, numbers: array[int], place: int, amounts: list[tuple[int, int]]) -> None:
     """Add to sums of the cell that begins there; without one the place is -1."""
     if place < 0:
         return
-    numbers, totals = cells.numbers, place + 1
+    totals = place + 1
     for slot, amount in amounts:
         total = added(int64s.at(numbers, totals + slot), amount)
         int64s.put(numbers, totals + slot, total)

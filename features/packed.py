@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from features import int64s
 from features.catalogue import Catalogue
 from features.cells import LAYERS, Cells, cells_of
 
@@ -39,7 +40,7 @@ def unpack_cells(layers: Sequence[PackedCells], append_ms: int, measures: int) -
             if len(packed) % width:
                 raise ValueError(f"{len(packed)} numbers are not cells of {width} each")
             _shift(packed, width, oldest)
-            cells = Cells(measures, packed)
+            cells = Cells(width, int64s.of(packed))
         unpacked.append(cells)
     return unpacked
 

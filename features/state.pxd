@@ -1,6 +1,8 @@
 # What a compiled UserState holds as it is, instead of in objects that lie elsewhere in memory.
 
-from features.cells cimport Cells
+from cpython.array cimport array as Int64s
+
+from features cimport int64s
 from features.duplicates cimport DuplicateWindow
 
 
@@ -20,9 +22,10 @@ cdef class UserState:
     cdef public long long undone_events
     cdef public bint sums_stopped
     cdef public long long size_bound
-    cdef public Cells minutes
-    cdef public Cells hours
-    cdef public Cells days
+    cdef public Py_ssize_t cell_width
+    cdef public Int64s minutes
+    cdef public Int64s hours
+    cdef public Int64s days
     cdef public list parts
     cdef public tuple counts_from_ms
     cdef public tuple counts_from_offsets

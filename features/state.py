@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from array import array
 from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from features import int64s
 from features.cells import Cells
 from features.duplicates import FORGOTTEN_OFFSET, DuplicateWindow
 from schemas.receipts import Position
@@ -43,9 +45,10 @@ class UserState:
     undone_events: int = 0
     sums_stopped: bool = False
     size_bound: int = 0
-    minutes: Cells = field(default_factory=lambda: Cells(0, []))
-    hours: Cells = field(default_factory=lambda: Cells(0, []))
-    days: Cells = field(default_factory=lambda: Cells(0, []))
+    cell_width: int = 1
+    minutes: array[int] = field(default_factory=lambda: int64s.of([]))
+    hours: array[int] = field(default_factory=lambda: int64s.of([]))
+    days: array[int] = field(default_factory=lambda: int64s.of([]))
     parts: list[Any] = field(default_factory=list)
     counts_from_ms: tuple[int, ...] = ()
     counts_from_offsets: tuple[int, ...] = ()
@@ -54,7 +57,8 @@ class UserState:
     @property
     def cells(self) -> tuple[Cells, Cells, Cells]:
         """Those of each layer."""
-        return (self.minutes, self.hours, self.days)
+        width = self.cell_width
+        return (Cells(width, self.minutes), Cells(width, self.hours), Cells(width, self.days))
 
     @property
     def position(self) -> Position | None:
@@ -95,11 +99,9 @@ class Zeros(Protocol):
 
 def new_state(catalogue: Zeros) -> UserState:
     """The state of a user of whom nothing is known."""
-    measures, in_cells = catalogue.measure_count, len(catalogue.cell_measures)
+    measures = catalogue.measure_count
     return UserState(
-        minutes=Cells(in_cells, []),
-        hours=Cells(in_cells, []),
-        days=Cells(in_cells, []),
+        cell_width=1 + len(catalogue.cell_measures),
         parts=catalogue.zero_parts(),
         counts_from_ms=repeated(0, measures),
         counts_from_offsets=repeated(ALWAYS, measures),
