@@ -1,7 +1,8 @@
 cimport cython
 from cpython.array cimport array as Int64s
+from cpython.array cimport array as Uint16s
 
-from features cimport int64s, utf8, xxh3
+from features cimport int64s, uint16s, utf8, xxh3
 
 
 # What hot methods compute with: as a Python object each would be looked up, and the numbers beside it made objects.
@@ -9,15 +10,20 @@ cdef long long _HORIZON_HOURS
 cdef long long _HOUR_MS
 cdef Py_ssize_t _WIDTH
 cdef Py_ssize_t _MOST_NUMBERS
+cdef Py_ssize_t _ITEM_ID
+cdef Py_ssize_t _CATEGORY
+cdef Py_ssize_t _VALUE
+cdef Py_ssize_t _CURRENCY
+cdef Py_ssize_t _SEARCH_TERM
+cdef Py_ssize_t _LIST_ID
+cdef Py_ssize_t _POSITION
 
 
 @cython.locals(hashed=cython.ulonglong, sign=cython.ulonglong)
 cpdef long long id_key(str event_id) except? -1
 
 
-@cython.locals(
-    item_id=str, category=str, currency=str, search_term=str, list_id=str, item=str, in_list=str, measured=bytes
-)
+@cython.locals(item=str, in_list=str, measured=bytes)
 cpdef bytes measured_bytes(tuple fields)
 
 
@@ -36,7 +42,7 @@ cdef class DuplicateWindow:
     cdef public bint left_packed
     cdef public long long evicted_early
     cdef public long long next_hour_ms
-    cdef Int64s slots
+    cdef Uint16s slots
 
     @cython.locals(ids=Int64s, known=cython.Py_ssize_t, place=cython.Py_ssize_t)
     cpdef bint admit(
@@ -54,11 +60,11 @@ cdef class DuplicateWindow:
     @cython.locals(gone=cython.Py_ssize_t)
     cdef _expire(self, long long oldest)
 
-    @cython.locals(slots=Int64s, ids=Int64s, last=cython.Py_ssize_t, slot=cython.Py_ssize_t, place=cython.Py_ssize_t)
+    @cython.locals(slots=Uint16s, ids=Int64s, last=cython.Py_ssize_t, slot=cython.Py_ssize_t, place=cython.Py_ssize_t)
     cdef Py_ssize_t _place_of(self, long long key) except -2
 
-    @cython.locals(slots=Int64s, last=cython.Py_ssize_t, slot=cython.Py_ssize_t)
+    @cython.locals(slots=Uint16s, last=cython.Py_ssize_t, slot=cython.Py_ssize_t)
     cdef _enter(self, Py_ssize_t place)
 
-    @cython.locals(size=cython.Py_ssize_t, number=cython.Py_ssize_t)
+    @cython.locals(count=cython.Py_ssize_t, size=cython.Py_ssize_t, number=cython.Py_ssize_t)
     cdef _make_table(self)

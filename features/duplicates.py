@@ -9,8 +9,8 @@ from __future__ import annotations
 from array import array
 from typing import Final, NamedTuple
 
-from features import int64s, utf8, xxh3
-from features.adding import Fields
+from features import int64s, uint16s, utf8, xxh3
+from features.adding import Fields, place_of
 from schemas.events import EVENT_TYPES, UNDO
 
 HORIZON_HOURS: Final = 24
@@ -27,12 +27,20 @@ UNDO_CODE: Final = 125
 _OTHER_CODE: Final = 126  # a type of a newer writer: only measures of any type counted it
 UNKNOWN_CODE: Final = 127  # read from a format that did not remember types
 _UNDONE: Final = 128
+_ITEM_ID: Final = place_of("item_id")
+_CATEGORY: Final = place_of("category")
+_VALUE: Final = place_of("value")
+_CURRENCY: Final = place_of("currency")
+_SEARCH_TERM: Final = place_of("search_term")
+_LIST_ID: Final = place_of("list_id")
+_POSITION: Final = place_of("position")
 _EMPTY: Final = "\0"  # an empty text is a value, no text is none
 WIDTH: Final = 5
 """Numbers of each id in `DuplicateWindow.ids`."""
 _WIDTH: Final = WIDTH
 _MOST_NUMBERS: Final = MAX_IDS * WIDTH
 _FEWEST_SLOTS: Final = 16
+_MOST_NOTED: Final = 2**14  # until the table is half full the ids double, and slots hold numbers below 2^16
 
 
 class Admitted(NamedTuple):
@@ -52,10 +60,16 @@ def id_key(event_id: str) -> int:
 
 def measured_bytes(fields: Fields) -> bytes:
     """The fields that measures can read."""
-    _, _, _, _, _, item_id, category, value, currency, search_term, list_id, position, _ = fields
-    item = "" if item_id is None else item_id
-    in_list = "" if list_id is None else list_id
-    measured = utf8.lines(item, _shown(category), _shown(search_term), in_list, _shown(currency))
+    item: str | None = fields[_ITEM_ID]
+    in_list: str | None = fields[_LIST_ID]
+    measured = utf8.lines(
+        "" if item is None else item,
+        _shown(fields[_CATEGORY]),
+        _shown(fields[_SEARCH_TERM]),
+        "" if in_list is None else in_list,
+        _shown(fields[_CURRENCY]),
+    )
+    value, position = fields[_VALUE], fields[_POSITION]
     if value is not None or position is not None:
         measured += f"\n{value}\n{position}".encode()
     return measured
@@ -95,8 +109,8 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
     table is made anew. `hours` alternates the number of an hour and its first offset; an id from before the first of
     them has left, too, and `tidy` moves `begin` past it.
 
-    `slots` is a hash table with open addressing (Knuth, "The Art of Computer Programming", 6.4): the place of an id in
-    `ids`, plus 1, is in the slot that the lower bits of its key name, or in the next one that was free.
+    `slots` is a hash table with open addressing (Knuth, "The Art of Computer Programming", 6.4): the number of an
+    id, from 1 on, is in the slot that the lower bits of its key name, or in the next one that was free.
     """
 
     def __init__(
@@ -144,7 +158,10 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
         place = self._place_of(key)
         if place < 0 or self._has_left(place):
             return None
-        return Admitted(*self.ids[place + 1 : place + _WIDTH])
+        ids = self.ids
+        return Admitted(
+            int64s.at(ids, place + 1), int64s.at(ids, place + 2), int64s.at(ids, place + 3), int64s.at(ids, place + 4)
+        )
 
     def admit(self, key: int, offset: int, append_ms: int, time_ms: int, code: int, check: int) -> bool:
         """Remember the id; False if it was seen before."""
@@ -239,8 +256,10 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
         last = len(slots) - 1
         slot = key & last
         while True:
-            place = int64s.at(slots, slot) - 1
-            if place < 0 or (place >= self.begin and int64s.at(ids, place) == key):
+            place = (uint16s.at(slots, slot) - 1) * _WIDTH
+            if place < 0:
+                return -1
+            if place >= self.begin and int64s.at(ids, place) == key:
                 return place
             slot = (slot + 1) & last
 
@@ -249,18 +268,20 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
         slots = self.slots
         last = len(slots) - 1
         slot = int64s.at(self.ids, place) & last
-        while int64s.at(slots, slot):
+        while uint16s.at(slots, slot):
             slot = (slot + 1) & last
-        int64s.put(slots, slot, place + 1)
+        uint16s.put(slots, slot, place // _WIDTH + 1)
 
     def _make_table(self) -> None:
         """Cut off what has left, and note all others in a table of which they take a quarter at most."""
         self.tidy()
         int64s.remove(self.ids, 0, self.begin)
         self.begin = 0
-        size = _FEWEST_SLOTS
-        while size < 4 * len(self):
+        count, size = len(self), _FEWEST_SLOTS
+        if count > _MOST_NOTED:
+            raise ValueError(f"{count} ids, where a user has {MAX_IDS} at most")
+        while size < 4 * count:
             size *= 2
-        self.slots = int64s.zeros(size)
-        for number in range(len(self.ids) // _WIDTH):
+        self.slots = uint16s.zeros(size)
+        for number in range(count):
             self._enter(number * _WIDTH)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import uuid
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -221,6 +222,12 @@ def test_an_offset_that_did_not_fit_is_that_of_an_id_that_is_known() -> None:
     again = unpack_ids(pack_ids(window, base), base)
     assert again.find(2) is not None
     assert not again.admit(2, 11 + 2**40, NOW_MS, NOW_MS, 0, 0)
+
+
+def test_more_ids_than_any_user_has_are_refused() -> None:
+    DuplicateWindow(array("q", range(WIDTH * 8 * MAX_IDS)))
+    with pytest.raises(ValueError, match="16385 ids, where a user has 2048 at most"):
+        DuplicateWindow(array("q", range(WIDTH * (8 * MAX_IDS + 1))))
 
 
 def test_what_an_undo_is_checked_by_is_written_as_it_is_stored() -> None:

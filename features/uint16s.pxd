@@ -1,0 +1,17 @@
+from cpython.array cimport array, resize
+from libc.string cimport memset
+
+
+cdef inline array zeros(Py_ssize_t count):
+    cdef array block = array("H")
+    resize(block, count)
+    memset(block.data.as_ushorts, 0, 2 * count)
+    return block
+
+
+cdef inline Py_ssize_t at(array numbers, Py_ssize_t place) noexcept:
+    return numbers.data.as_ushorts[place]
+
+
+cdef inline void put(array numbers, Py_ssize_t place, Py_ssize_t number) noexcept:
+    numbers.data.as_ushorts[place] = number
