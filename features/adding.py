@@ -1,4 +1,4 @@
-"""How the fold adds an event to the part of a measure."""
+"""How the fold adds an event to the part of a measure, and takes it back."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def place_of(field: str) -> int:
 
 
 class Adder:
-    """Adds events of one type to the parts of one measure, with everything looked up in advance.
+    """Adds events of one type to the parts of one measure and takes them back, with everything looked up in advance.
 
     The fold calls nothing else as often. Where a `.pxd` types a measure's adder, the numbers arrive as C has them, and
     its part, assigned to a variable of its type, is a C structure.
@@ -40,4 +40,8 @@ class Adder:
 
     def add(self, part: Any, fields: Fields, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """Count an event of `time_ms`; `append_ms` is the latest moment of the log so far."""
+        raise NotImplementedError
+
+    def undo(self, part: Any, fields: Fields, time_ms: Ms, offset: Offset) -> None:
+        """Take back what `add` did with the same event and offset; where it cannot, remember the doubt."""
         raise NotImplementedError

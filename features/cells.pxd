@@ -46,6 +46,10 @@ cpdef Py_ssize_t count_in(
 cpdef bint count(Int64s numbers, Py_ssize_t place, Int64s slots, long long amount) except -1
 
 
+@cython.locals(total=cython.Py_ssize_t)
+cpdef remove_if_empty(Int64s numbers, Py_ssize_t width, Py_ssize_t place)
+
+
 cpdef long long added(long long total, long long amount) except? -1
 
 

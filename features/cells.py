@@ -146,6 +146,15 @@ def count(numbers: array[int], place: int, slots: array[int], amount: int) -> No
         int64s.put(numbers, total, int64s.at(numbers, total) + amount)
 
 
+def remove_if_empty(numbers: array[int], width: int, place: int) -> None:
+    """Remove the cell that begins there if all of its totals are 0."""
+    total = place + 1
+    while total < place + width and not int64s.at(numbers, total):
+        total += 1
+    if total == place + width:
+        int64s.remove(numbers, place, width)
+
+
 def parse_window(text: str) -> int:
     """Milliseconds of a window such as `5m`, `24h` or `30d`. Raises ValueError with the fix."""
     match = re.fullmatch(r"([1-9][0-9]*)([mhd])", text) if isinstance(text, str) else None

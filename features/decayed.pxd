@@ -47,6 +47,11 @@ cdef class DecayedAdder(Adder):
     @cython.locals(weight=cython.double, age=cython.double, place=cython.Py_ssize_t)
     cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)
 
+    @cython.locals(
+        weight=cython.double, age=cython.double, place=cython.Py_ssize_t, change=cython.double, left=cython.double
+    )
+    cpdef undo(self, part, tuple fields, long long time_ms, long long offset)
+
     @cython.locals(halvings=cython.longlong)
     cdef advance(self, DecayedPart part, long long half_lives)
 

@@ -34,7 +34,6 @@ from features.definitions import (
 )
 from features.reading import Reading
 from features.texts import shared
-from schemas.events import Event
 
 MAX_KEYS: Final = 200
 MAX_TOP: Final = 50
@@ -144,6 +143,25 @@ class DecayedAdder(Adder):
             if len(own.keys) > self.most_keys:
                 self.measure.keep(own, self.measure.keys)
 
+    def undo(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset) -> None:
+        """See Adder. Of a key that was dropped for want of room nothing is left to take from."""
+        own: DecayedPart = part
+        key: str | None = "" if self.by < 0 else fields[self.by]
+        weight = self.weight
+        if self.number >= 0:
+            weight *= fields[self.number] or 0.0
+        age = (time_ms - own.reference_ms) / self.half_life_ms
+        place = -1 if key is None else own.find(key)
+        if place < 0 or not weight or not _LONG_AGO <= age <= _STEP:
+            return
+        change = weight * math.exp2(age)
+        left = float64s.at(own.numbers, place + 1) - change
+        if abs(left) > 1e-12 * abs(change):
+            float64s.put(own.numbers, place + 1, left)
+        else:
+            del own.keys[place // _WIDTH]
+            int64s.remove(own.numbers, place, _WIDTH)
+
     def advance(self, part: DecayedPart, half_lives: Int64) -> None:
         """Move the reference to so many half-lives; keys that no read could list any more go."""
         if part.keys or part.dropped:
@@ -219,22 +237,6 @@ class Decayed(PartMeasure[DecayedPart]):
     def adder(self, event_type: str) -> DecayedAdder:
         """See PartMeasure."""
         return DecayedAdder(self, self.weights[event_type])
-
-    def undo(self, part: DecayedPart, event: Event, offset: int, append_ms: int) -> None:
-        """See PartMeasure. Of a key that was dropped for want of room nothing is left to take from."""
-        key: str | None = "" if self.by is None else getattr(event, self.by)
-        number: float | None = 1.0 if self.value is None else getattr(event, self.value)
-        age = (event.event_time - part.reference_ms) / self.half_life_ms
-        place = -1 if key is None else part.find(key)
-        if place < 0 or not number or not _LONG_AGO <= age <= _STEP:
-            return
-        change = self.weights[event.type] * number * math.exp2(age)
-        left = part.numbers[place + 1] - change
-        if abs(left) > 1e-12 * abs(change):
-            part.numbers[place + 1] = left
-        else:
-            del part.keys[place // _WIDTH]
-            int64s.remove(part.numbers, place, _WIDTH)
 
     def merge(self, left: DecayedPart, right: DecayedPart) -> DecayedPart:
         """See PartMeasure."""

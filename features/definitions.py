@@ -111,10 +111,6 @@ class PartMeasure(ABC, Generic[P]):
         self.adder(event.type).add(part, fields_of(event), event.event_time, offset, append_ms)
 
     @abstractmethod
-    def undo(self, part: P, event: Event, offset: int, append_ms: int) -> None:
-        """Take back what `add` did with the same event and offset; where it cannot, remember the doubt."""
-
-    @abstractmethod
     def merge(self, left: P, right: P) -> P:
         """The part of both sets of events together; shares nothing with its arguments."""
 

@@ -41,3 +41,12 @@ cdef class DistinctAdder(Adder):
         found=cython.Py_ssize_t,
     )
     cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)
+
+    @cython.locals(
+        hour=cython.longlong,
+        hashed=cython.ulonglong,
+        place=cython.longlong,
+        found=cython.Py_ssize_t,
+        times=cython.longlong,
+    )
+    cpdef undo(self, part, tuple fields, long long time_ms, long long offset)

@@ -29,7 +29,6 @@ from features.definitions import (
 from features.packed_places import LATEST_HOUR, WIDTH, block_of, columns_of, places_of
 from features.reading import Reading
 from features.sliding_hll import Registers
-from schemas.events import Event
 
 EXACT_VALUES: Final = 256
 MAX_PLACES: Final = 1_024  # (hour, value) places kept exactly: some 6 bytes each
@@ -123,6 +122,26 @@ class DistinctAdder(Adder):
         if len(own.places) > _MOST_NUMBERS:
             self.measure.make_room(own, append_ms)
 
+    def undo(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset) -> None:
+        """See Adder. A sketch cannot take back; its answers are estimates anyway."""
+        own: DistinctPart = part
+        value: str | None = fields[self.field]
+        hour = time_ms // self.hop_ms
+        if value is None or hour > _LATEST_HOUR or (own.sketch is not None and hour <= own.newest):
+            return
+        hashed = xxh3.of_text(value)
+        hashed &= _HASH_MASK
+        place = hour << _HASH_BITS | hashed
+        found = own.find(place)
+        if int64s.is_at(own.places, found, place):
+            times = int64s.at(own.places, found + 1) - 1
+            int64s.put(own.places, found + 1, times)
+            if times:
+                return
+            int64s.remove(own.places, found, _WIDTH)
+        if own.thinned:
+            own.doubt = max(own.doubt, hour)
+
 
 class DistinctWire(msgspec.Struct, array_like=True, gc=False):
     """Hours counted back from the base with the number of their values; of all values in turn the 40 bits and times."""
@@ -174,22 +193,6 @@ class Distinct(PartMeasure[DistinctPart]):
     def adder(self, event_type: str) -> DistinctAdder:
         """See PartMeasure."""
         return DistinctAdder(self)
-
-    def undo(self, part: DistinctPart, event: Event, offset: int, append_ms: int) -> None:
-        """See PartMeasure. A sketch cannot take back; its answers are estimates anyway."""
-        value: str | None = getattr(event, self.field)
-        hour = event.event_time // HOURS.hop_ms
-        if value is None or hour > LATEST_HOUR or (part.sketch is not None and hour <= part.newest):
-            return
-        place = hour << _HASH_BITS | xxh3.of_text(value) & _HASH_MASK
-        found = part.find(place)
-        if int64s.is_at(part.places, found, place):
-            part.places[found + 1] -= 1
-            if part.places[found + 1]:
-                return
-            int64s.remove(part.places, found, _WIDTH)
-        if part.thinned:
-            part.doubt = max(part.doubt, hour)
 
     def merge(self, left: DistinctPart, right: DistinctPart) -> DistinctPart:
         """See PartMeasure."""

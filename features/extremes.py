@@ -21,7 +21,6 @@ from features.definitions import (
     Read,
 )
 from features.reading import Reading
-from schemas.events import Event
 
 
 class ExtremePart(msgspec.Struct, array_like=True, gc=False):
@@ -66,14 +65,6 @@ class Extreme(PartMeasure[ExtremePart]):
     def adder(self, event_type: str) -> ExtremeAdder:
         """See PartMeasure."""
         return ExtremeAdder(self)
-
-    def undo(self, part: ExtremePart, event: Event, offset: int, append_ms: int) -> None:
-        """See PartMeasure."""
-        number: float | None = getattr(event, self.value)
-        if number is not None:
-            amount = round(number * MICRO)
-            if any(part.layers[each.number].get(event.event_time // each.hop_ms) == amount for each in LAYERS):
-                part.doubt_ms = max(part.doubt_ms, event.event_time)
 
     def merge(self, left: ExtremePart, right: ExtremePart) -> ExtremePart:
         """See PartMeasure."""
@@ -124,6 +115,14 @@ class ExtremeAdder(Adder):
             index = time_ms // layer.hop_ms
             if index >= layer.oldest_cell(append_ms):
                 self._measure.keep(part.layers[layer.number], index, amount)
+
+    def undo(self, part: ExtremePart, fields: Fields, time_ms: Ms, offset: Offset) -> None:
+        """See Adder."""
+        number: float | None = fields[self._value]
+        if number is not None:
+            amount = round(number * MICRO)
+            if any(part.layers[each.number].get(time_ms // each.hop_ms) == amount for each in LAYERS):
+                part.doubt_ms = max(part.doubt_ms, time_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@ from cpython.array cimport array as Int64s
 
 from features cimport int64s
 from features.adding cimport Adder
-from features.cells cimport Layer, added, count, count_in, from_on
+from features.cells cimport Layer, added, count, count_in, from_on, remove_if_empty
 from features.duplicates cimport DuplicateWindow, check_of, id_key, measured_bytes
 from features.state cimport UserState
 from schemas.receipts cimport Position
@@ -23,7 +23,6 @@ cdef class _Plan:
     cdef Int64s counts
     cdef tuple sums
     cdef tuple adders
-    cdef tuple undos
     cdef long long event_bytes
     cdef long long text_copies
 
@@ -58,14 +57,15 @@ cdef class Folder:
 
     @cython.locals(
         plan=_Plan,
-        layer=Layer,
-        width=cython.Py_ssize_t,
-        numbers=Int64s,
-        index=cython.longlong,
-        place=cython.Py_ssize_t,
-        totals=cython.Py_ssize_t,
+        offset=cython.longlong,
+        time_ms=cython.longlong,
+        fields=tuple,
+        counted=list,
+        parts=list,
+        first_part=cython.Py_ssize_t,
+        adder=Adder,
     )
-    cdef _take_back(self, UserState state, undo, admitted)
+    cdef _take_back(self, UserState state, undo, original)
 
 
 @cython.locals(
@@ -80,6 +80,10 @@ cdef class Folder:
     amounts=list,
 )
 cdef Py_ssize_t _add_to_cells(UserState state, _Plan plan, event, long long time_ms, long long append_ms) except -1
+
+
+@cython.locals(layer=Layer, numbers=Int64s, counts=Int64s, index=cython.longlong, place=cython.Py_ssize_t)
+cdef _take_from_cells(UserState state, _Plan plan, list counted, event, long long time_ms)
 
 
 @cython.locals(

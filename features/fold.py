@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
-
-from msgspec.structs import replace
 
 from features import int64s
 from features.adding import Adder, fields_of
@@ -25,9 +22,10 @@ from features.cells import (
     count,
     count_in,
     from_on,
+    remove_if_empty,
 )
 from features.counting import Count, Sum
-from features.definitions import ANY, Part
+from features.definitions import ANY
 from features.duplicates import (
     UNDO_CODE,
     Admitted,
@@ -84,7 +82,6 @@ _UNDONE: Final = Outcome.UNDONE
 _NOTHING_TO_UNDO: Final = Outcome.NOTHING_TO_UNDO
 _UNDO_TOO_LATE: Final = Outcome.UNDO_TOO_LATE
 _UNDO_MISMATCH: Final = Outcome.UNDO_MISMATCH
-Undo = Callable[[Part, Event, int, int], None]
 
 
 @dataclass  # with slots where it is compiled, see fold.pxd
@@ -97,7 +94,6 @@ class _Plan:
     sums: tuple[tuple[int, Sum], ...]
     """Which grow by an amount."""
     adders: tuple[Adder, ...]
-    undos: tuple[tuple[int, Undo], ...]
     event_bytes: int
     """What one event can add to the packed state at most, apart from its texts and new cells."""
     text_copies: int
@@ -180,33 +176,21 @@ class Folder:
         self._grow(state, self._other_plan.event_bytes)
         return _UNDONE if isinstance(original, Admitted) else original
 
-    def _take_back(self, state: UserState, undo: Event, admitted: Admitted) -> None:
+    def _take_back(self, state: UserState, undo: Event, original: Admitted) -> None:
         """Subtract the original, with its own time and type, from every measure that has counted it."""
         assert undo.undoes is not None
         state.duplicates.mark_undone(id_key(undo.undoes))
-        original_type = type_of(admitted.code)
+        original_type = type_of(original.code)
         assert original_type is not None
-        original = replace(undo, type=original_type, event_time=admitted.time_ms)
         plan = self._plans.get(original_type, self._other_plan)
-        counted = [admitted.offset >= since for since in state.counts_from_offsets]
-        counts = int64s.of([slot for slot in plan.counts if counted[slot]])
-        sums = [(slot, measure.amount(original)) for slot, measure in plan.sums if counted[slot]]
-        width = state.cell_width
-        for layer, numbers in zip(LAYERS, (state.minutes, state.hours, state.days), strict=True):
-            index = original.event_time // layer.hop_ms
-            place = from_on(numbers, width, index)
-            if not int64s.is_at(numbers, place, index):
-                continue  # dropped since, or never kept: no read needs it
-            count(numbers, place, counts, -1)
-            totals = place + 1
-            for slot, amount in sums:
-                numbers[totals + slot] = added(numbers[totals + slot], -amount)
-            if not any(numbers[totals : place + width]):
-                int64s.remove(numbers, place, width)
-        first_part = len(self._catalogue.cell_measures)
-        for place, take_back in plan.undos:
-            if counted[first_part + place]:
-                take_back(state.parts[place], original, admitted.offset, state.append_ms)
+        offset, time_ms, fields = original.offset, original.time_ms, fields_of(undo)
+        counted = [original.offset >= since for since in state.counts_from_offsets]
+        if len(plan.counts) or plan.sums:
+            _take_from_cells(state, plan, counted, undo, time_ms)
+        parts, first_part = state.parts, len(self._catalogue.cell_measures)
+        for adder in plan.adders:
+            if counted[first_part + adder.place]:
+                adder.undo(parts[adder.place], fields, time_ms, offset)
         state.undone_events += 1
         state.size_bound += plan.event_bytes
 
@@ -237,6 +221,19 @@ def _add_to_cells(state: UserState, plan: _Plan, event: Event, time_ms: int, app
         _add_to_sums(state, hours, hour, amounts)
         _add_to_sums(state, days, day, amounts)
     return (len(minutes) + len(hours) + len(days) - before) // width
+
+
+def _take_from_cells(state: UserState, plan: _Plan, counted: list[bool], event: Event, time_ms: int) -> None:
+    """Take the event out of its cell of each layer, for the measures that counted it; a cell without anything goes."""
+    counts = int64s.of([slot for slot in plan.counts if counted[slot]])
+    amounts = [(slot, -measure.amount(event)) for slot, measure in plan.sums if counted[slot]]
+    for layer, numbers in zip(LAYERS, (state.minutes, state.hours, state.days), strict=True):
+        index = time_ms // layer.hop_ms
+        place = from_on(numbers, state.cell_width, index)
+        if int64s.is_at(numbers, place, index):  # else it was dropped since, or never kept: no read needs it
+            count(numbers, place, counts, -1)
+            _add_to_sums(state, numbers, place, amounts)
+            remove_if_empty(numbers, state.cell_width, place)
 
 
 def _add_to_sums(state: UserState, numbers: array[int], place: int, amounts: list[tuple[int, int]]) -> None:
@@ -272,7 +269,6 @@ def _plan(catalogue: Catalogue, event_type: str) -> _Plan:
         int64s.of(counts),
         sums,
         adders,
-        tuple((place, measure.undo) for place, measure in parts),
         event_bytes=_ADMITTED_BYTES
         + len(LAYERS) * (2 * len(counts) + 8 * len(sums))  # a count that grows takes up to 2 more, a sum up to 8
         + sum(measure.bytes_per_event for _, measure in parts),

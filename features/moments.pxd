@@ -12,3 +12,4 @@ cdef class MomentsPart:
 
 cdef class MomentsAdder(Adder):
     cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)
+    cpdef undo(self, part, tuple fields, long long time_ms, long long offset)

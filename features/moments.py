@@ -25,7 +25,6 @@ from features.definitions import (
 )
 from features.duplicates import FORGOTTEN_OFFSET
 from features.reading import Reading
-from schemas.events import Event
 
 Which = Literal["first", "last"]
 
@@ -52,6 +51,13 @@ class MomentsAdder(Adder):
         if time_ms < own.first_ms or not own.events:
             own.first_ms, own.first_doubt = time_ms, False
         own.events += 1
+
+    def undo(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset) -> None:
+        """See Adder."""
+        own: MomentsPart = part
+        own.events = max(0, own.events - 1)
+        own.first_doubt |= time_ms == own.first_ms
+        own.last_doubt |= time_ms == own.last_ms
 
 
 class MomentsWire(msgspec.Struct, array_like=True, gc=False):
@@ -95,12 +101,6 @@ class Moments(PartMeasure[MomentsPart]):
     def adder(self, event_type: str) -> MomentsAdder:
         """See PartMeasure."""
         return MomentsAdder()
-
-    def undo(self, part: MomentsPart, event: Event, offset: int, append_ms: int) -> None:
-        """See PartMeasure."""
-        part.events = max(0, part.events - 1)
-        part.first_doubt |= event.event_time == part.first_ms
-        part.last_doubt |= event.event_time == part.last_ms
 
     def merge(self, left: MomentsPart, right: MomentsPart) -> MomentsPart:
         """See PartMeasure."""
@@ -146,6 +146,13 @@ class EdgeAdder(Adder):
             (part.time_ms, part.offset), part.value, part.doubt = here, value, False
         part.events += 1
 
+    def undo(self, part: EdgePart, fields: Fields, time_ms: Ms, offset: Offset) -> None:
+        """See Adder."""
+        value: str | None = fields[self._field]
+        if value is not None:
+            part.events = max(0, part.events - 1)
+            part.doubt |= (time_ms, offset, value) == (part.time_ms, part.offset, part.value)
+
 
 @dataclass(frozen=True, slots=True)
 class Edge(PartMeasure[EdgePart]):
@@ -181,13 +188,6 @@ class Edge(PartMeasure[EdgePart]):
     def adder(self, event_type: str) -> EdgeAdder:
         """See PartMeasure."""
         return EdgeAdder(self.field, self.which)
-
-    def undo(self, part: EdgePart, event: Event, offset: int, append_ms: int) -> None:
-        """See PartMeasure."""
-        value: str | None = getattr(event, self.field)
-        if value is not None:
-            part.events = max(0, part.events - 1)
-            part.doubt |= (event.event_time, offset, value) == (part.time_ms, part.offset, part.value)
 
     def start_epoch(self, part: EdgePart) -> None:
         """See PartMeasure."""

@@ -33,6 +33,10 @@ cdef class RecentsAdder(Adder):
     cdef Py_ssize_t field
     cdef Py_ssize_t k
     cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)
+
+    @cython.locals(numbers=Int64s, place=cython.Py_ssize_t, here=cython.bint)
+    cpdef undo(self, part, tuple fields, long long time_ms, long long offset)
+
     cpdef put(self, RecentsPart part, str value, long long time_ms, long long offset)
 
 

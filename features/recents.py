@@ -28,7 +28,6 @@ from features.definitions import (
 from features.duplicates import FORGOTTEN_OFFSET
 from features.reading import Reading
 from features.texts import shared
-from schemas.events import Event
 
 MAX_LAST: Final = 100  # a sequence is part of every user's state, which must stay small
 _WIDTH: Final = 3  # hash, event time, offset
@@ -127,6 +126,19 @@ class RecentsAdder(Adder):
         if value is not None:
             self.put(part, value, time_ms, offset)
 
+    def undo(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset) -> None:
+        """See Adder. Inexact only if something was displaced that may belong back into the list."""
+        own: RecentsPart = part
+        value: str | None = fields[self.field]
+        numbers, place = own.places, 0
+        while place < len(numbers):
+            here = int64s.at(numbers, place + 1) == time_ms and int64s.at(numbers, place + 2) == offset
+            if here and own.values[place // _WIDTH] == value:
+                own.remove(place)
+                own.doubt_ms = max(own.doubt_ms, own.displaced_ms)
+                return
+            place += _WIDTH
+
     def put(self, part: RecentsPart, value: str, time_ms: Ms, offset: Offset) -> None:
         """Put the value into its place."""
         part.enter(shared(value), time_ms, offset, self.k)
@@ -176,16 +188,6 @@ class _Recents(PartMeasure[RecentsPart]):
     def zero(self) -> RecentsPart:
         """See PartMeasure."""
         return RecentsPart([], int64s.of([]))
-
-    def undo(self, part: RecentsPart, event: Event, offset: int, append_ms: int) -> None:
-        """See PartMeasure. Inexact only if something was displaced that may belong back into the list."""
-        value: str | None = getattr(event, self.field)
-        for number, known in enumerate(part.values):
-            place = number * _WIDTH
-            if known == value and part.places[place + 2] == offset and part.places[place + 1] == event.event_time:
-                part.remove(place)
-                part.doubt_ms = max(part.doubt_ms, part.displaced_ms)
-                return
 
     def start_epoch(self, part: RecentsPart) -> None:
         """See PartMeasure."""

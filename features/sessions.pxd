@@ -27,6 +27,7 @@ cdef class SessionsAdder(Adder):
     cdef long long gap_ms
     cdef long long kept_ms
     cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)
+    cpdef undo(self, part, tuple fields, long long time_ms, long long offset)
 
 
 @cython.locals(

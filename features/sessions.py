@@ -30,7 +30,6 @@ from features.definitions import (
     Wire,
 )
 from features.reading import Reading
-from schemas.events import Event
 
 LONGEST_GAP_MS: Final = 86_400_000
 SHORTEST_GAP_MS: Final = 15 * 60_000  # 7 days hold at most 672 gaps of it, some 10 bytes each
@@ -114,6 +113,13 @@ class SessionsAdder(Adder):
         else:
             _join(own, time_ms, self.gap_ms, _HOURS.oldest_cell(append_ms) * _HOURS.hop_ms)
 
+    def undo(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset) -> None:
+        """See Adder."""
+        own: SessionsPart = part
+        own.keep_latest()
+        _leave(own.earlier, time_ms, self.gap_ms)
+        own.take_latest()
+
 
 class SessionsWire(msgspec.Struct, array_like=True, gc=False):
     """Per run: ms from its end to the base, its length in ms, events x 2 + doubt."""
@@ -167,12 +173,6 @@ class Sessions(PartMeasure[SessionsPart]):
     def adder(self, event_type: str) -> SessionsAdder:
         """See PartMeasure."""
         return SessionsAdder(self.gap_ms)
-
-    def undo(self, part: SessionsPart, event: Event, offset: int, append_ms: int) -> None:
-        """See PartMeasure."""
-        part.keep_latest()
-        _leave(part.earlier, event.event_time, self.gap_ms)
-        part.take_latest()
 
     def merge(self, left: SessionsPart, right: SessionsPart) -> SessionsPart:
         """See PartMeasure."""

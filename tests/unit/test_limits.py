@@ -204,6 +204,17 @@ def test_values_over_a_sum_that_stopped_are_approximate_until_the_window_is_past
     assert approximate(log, NOW_MS + 8 * DAY_MS) == {"revenue30d", "averageOrderValue30d"}
 
 
+def test_values_over_a_sum_that_an_undo_stops_are_approximate() -> None:
+    log = Log()
+    order = make_event(type="purchase", value=1e12)
+    log.send(order)
+    for _ in range(5):
+        log.send(make_event(type="purchase", value=-1e12))
+    assert not approximate(log)
+    assert log.send(undo_of(order)) is Outcome.UNDONE
+    assert approximate(log) >= {"revenue7d", "revenue30d", "averageOrderValue30d"}
+
+
 def test_a_catalogue_of_texts_and_sessions_starts_measures_over_instead_of_passing_the_cap() -> None:
     fields: list[TextField] = ["category", "search_term", "currency"]
     kinds = EVENT_TYPES[:9]
