@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-from msgspec.structs import astuple
+from typing import Any
 
 from schemas.events import Event
 
@@ -17,17 +15,6 @@ Int64 = int
 """Any other number."""
 
 
-Fields = tuple[Any, ...]
-"""The fields of an event in their order, which the fold and its check of an undo know."""
-fields_of: Final = astuple
-"""Event -> Fields, in the time in which two of them are read by name."""
-
-
-def place_of(field: str) -> int:
-    """Where in Fields it is."""
-    return Event.__struct_fields__.index(field)
-
-
 class Adder:
     """Adds events of one type to the parts of one measure and takes them back, with everything looked up in advance.
 
@@ -38,10 +25,10 @@ class Adder:
     place: int
     """Of its part among those of a state: the folder says it."""
 
-    def add(self, part: Any, fields: Fields, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+    def add(self, part: Any, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """Count an event of `time_ms`; `append_ms` is the latest moment of the log so far."""
         raise NotImplementedError
 
-    def undo(self, part: Any, fields: Fields, time_ms: Ms, offset: Offset) -> None:
+    def undo(self, part: Any, event: Event, time_ms: Ms, offset: Offset) -> None:
         """Take back what `add` did with the same event and offset; where it cannot, remember the doubt."""
         raise NotImplementedError

@@ -2,7 +2,7 @@ cimport cython
 from cpython.array cimport array as Float64s
 from libc cimport math
 
-from features cimport float64s, int64s
+from features cimport event_fields, float64s, int64s
 from features.adding cimport Adder
 from features.reading cimport Reading
 from features.texts cimport shared
@@ -45,12 +45,12 @@ cdef class DecayedAdder(Adder):
     cdef Py_ssize_t most_keys
 
     @cython.locals(weight=cython.double, age=cython.double, place=cython.Py_ssize_t)
-    cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)
+    cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)
 
     @cython.locals(
         weight=cython.double, age=cython.double, place=cython.Py_ssize_t, change=cython.double, left=cython.double
     )
-    cpdef undo(self, part, tuple fields, long long time_ms, long long offset)
+    cpdef undo(self, part, event, long long time_ms, long long offset)
 
     @cython.locals(halvings=cython.longlong)
     cdef advance(self, DecayedPart part, long long half_lives)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, Protocol,
 
 import msgspec
 
-from features.adding import Adder, fields_of
+from features.adding import Adder
 from features.reading import Reading
 from schemas.events import Event
 
@@ -108,7 +108,7 @@ class PartMeasure(ABC, Generic[P]):
 
     def add(self, part: P, event: Event, offset: int, append_ms: int) -> None:
         """Count an event; `append_ms` is the latest moment of the log so far."""
-        self.adder(event.type).add(part, fields_of(event), event.event_time, offset, append_ms)
+        self.adder(event.type).add(part, event, event.event_time, offset, append_ms)
 
     @abstractmethod
     def merge(self, left: P, right: P) -> P:

@@ -1,7 +1,7 @@
 cimport cython
 from cpython.array cimport array as Int64s
 
-from features cimport int64s, xxh3
+from features cimport event_fields, int64s, xxh3
 from features.adding cimport Adder
 from features.reading cimport Reading
 
@@ -40,7 +40,7 @@ cdef class DistinctAdder(Adder):
         place=cython.longlong,
         found=cython.Py_ssize_t,
     )
-    cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)
+    cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)
 
     @cython.locals(
         hour=cython.longlong,
@@ -49,4 +49,4 @@ cdef class DistinctAdder(Adder):
         found=cython.Py_ssize_t,
         times=cython.longlong,
     )
-    cpdef undo(self, part, tuple fields, long long time_ms, long long offset)
+    cpdef undo(self, part, event, long long time_ms, long long offset)

@@ -10,8 +10,8 @@ from typing import Annotated, ClassVar, Final
 
 import msgspec
 
-from features import int64s, sliding_hll, xxh3
-from features.adding import Adder, Fields, Int64, Ms, Offset, place_of
+from features import event_fields, int64s, sliding_hll, xxh3
+from features.adding import Adder, Int64, Ms, Offset
 from features.cells import HOURS
 from features.checks import check_field, check_types, types_of, window_of
 from features.counting import past_answer
@@ -29,6 +29,7 @@ from features.definitions import (
 from features.packed_places import LATEST_HOUR, WIDTH, block_of, columns_of, places_of
 from features.reading import Reading
 from features.sliding_hll import Registers
+from schemas.events import Event
 
 EXACT_VALUES: Final = 256
 MAX_PLACES: Final = 1_024  # (hour, value) places kept exactly: some 6 bytes each
@@ -90,14 +91,14 @@ class DistinctAdder(Adder):
 
     def __init__(self, measure: Distinct) -> None:
         self.measure = measure
-        self.field = place_of(measure.field)
+        self.field = event_fields.place_of(measure.field)
         self.hop_ms = HOURS.hop_ms
         self.kept_hours = HOURS.longest_window_ms // HOURS.hop_ms
 
-    def add(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+    def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
         own: DistinctPart = part
-        value: str | None = fields[self.field]
+        value: str | None = event_fields.at(event, self.field)
         hour = time_ms // self.hop_ms
         oldest = append_ms // self.hop_ms - self.kept_hours
         if value is None or hour < oldest or hour > _LATEST_HOUR:
@@ -122,10 +123,10 @@ class DistinctAdder(Adder):
         if len(own.places) > _MOST_NUMBERS:
             self.measure.make_room(own, append_ms)
 
-    def undo(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset) -> None:
+    def undo(self, part: Part, event: Event, time_ms: Ms, offset: Offset) -> None:
         """See Adder. A sketch cannot take back; its answers are estimates anyway."""
         own: DistinctPart = part
-        value: str | None = fields[self.field]
+        value: str | None = event_fields.at(event, self.field)
         hour = time_ms // self.hop_ms
         if value is None or hour > _LATEST_HOUR or (own.sketch is not None and hour <= own.newest):
             return

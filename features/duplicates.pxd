@@ -2,7 +2,7 @@ cimport cython
 from cpython.array cimport array as Int64s
 from cpython.array cimport array as Uint16s
 
-from features cimport int64s, uint16s, utf8, xxh3
+from features cimport event_fields, int64s, uint16s, utf8, xxh3
 
 
 # What hot methods compute with: as a Python object each would be looked up, and the numbers beside it made objects.
@@ -24,7 +24,7 @@ cpdef long long id_key(str event_id) except? -1
 
 
 @cython.locals(item=str, in_list=str, measured=bytes)
-cpdef bytes measured_bytes(tuple fields)
+cpdef bytes measured_bytes(event)
 
 
 cdef str _shown(str text)

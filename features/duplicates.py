@@ -9,9 +9,8 @@ from __future__ import annotations
 from array import array
 from typing import Final, NamedTuple
 
-from features import int64s, uint16s, utf8, xxh3
-from features.adding import Fields, place_of
-from schemas.events import EVENT_TYPES, UNDO
+from features import event_fields, int64s, uint16s, utf8, xxh3
+from schemas.events import EVENT_TYPES, UNDO, Event
 
 HORIZON_HOURS: Final = 24
 # More than the records of one flush (2 000), so that an id of an unacknowledged flush is never evicted. With what an
@@ -27,13 +26,13 @@ UNDO_CODE: Final = 125
 _OTHER_CODE: Final = 126  # a type of a newer writer: only measures of any type counted it
 UNKNOWN_CODE: Final = 127  # read from a format that did not remember types
 _UNDONE: Final = 128
-_ITEM_ID: Final = place_of("item_id")
-_CATEGORY: Final = place_of("category")
-_VALUE: Final = place_of("value")
-_CURRENCY: Final = place_of("currency")
-_SEARCH_TERM: Final = place_of("search_term")
-_LIST_ID: Final = place_of("list_id")
-_POSITION: Final = place_of("position")
+_ITEM_ID: Final = event_fields.place_of("item_id")
+_CATEGORY: Final = event_fields.place_of("category")
+_VALUE: Final = event_fields.place_of("value")
+_CURRENCY: Final = event_fields.place_of("currency")
+_SEARCH_TERM: Final = event_fields.place_of("search_term")
+_LIST_ID: Final = event_fields.place_of("list_id")
+_POSITION: Final = event_fields.place_of("position")
 _EMPTY: Final = "\0"  # an empty text is a value, no text is none
 WIDTH: Final = 5
 """Numbers of each id in `DuplicateWindow.ids`."""
@@ -58,18 +57,18 @@ def id_key(event_id: str) -> int:
     return (hashed ^ sign) - sign
 
 
-def measured_bytes(fields: Fields) -> bytes:
+def measured_bytes(event: Event) -> bytes:
     """The fields that measures can read."""
-    item: str | None = fields[_ITEM_ID]
-    in_list: str | None = fields[_LIST_ID]
+    item: str | None = event_fields.at(event, _ITEM_ID)
+    in_list: str | None = event_fields.at(event, _LIST_ID)
     measured = utf8.lines(
         "" if item is None else item,
-        _shown(fields[_CATEGORY]),
-        _shown(fields[_SEARCH_TERM]),
+        _shown(event_fields.at(event, _CATEGORY)),
+        _shown(event_fields.at(event, _SEARCH_TERM)),
         "" if in_list is None else in_list,
-        _shown(fields[_CURRENCY]),
+        _shown(event_fields.at(event, _CURRENCY)),
     )
-    value, position = fields[_VALUE], fields[_POSITION]
+    value, position = event_fields.at(event, _VALUE), event_fields.at(event, _POSITION)
     if value is not None or position is not None:
         measured += f"\n{value}\n{position}".encode()
     return measured

@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from features.adding import Adder, Fields, Ms, Offset, place_of
+from features import event_fields
+from features.adding import Adder, Ms, Offset
 from features.cells import LAYERS, layer_of
 from features.checks import check_field, check_types, types_of, window_of
 from features.counting import MICRO, past_answer
@@ -21,6 +22,7 @@ from features.definitions import (
     Read,
 )
 from features.reading import Reading
+from schemas.events import Event
 
 
 class ExtremePart(msgspec.Struct, array_like=True, gc=False):
@@ -103,11 +105,11 @@ class ExtremeAdder(Adder):
 
     def __init__(self, measure: Extreme) -> None:
         self._measure = measure
-        self._value = place_of(measure.value)
+        self._value = event_fields.place_of(measure.value)
 
-    def add(self, part: ExtremePart, fields: Fields, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+    def add(self, part: ExtremePart, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
-        number: float | None = fields[self._value]
+        number: float | None = event_fields.at(event, self._value)
         if number is None:
             return
         amount = round(number * MICRO)
@@ -116,9 +118,9 @@ class ExtremeAdder(Adder):
             if index >= layer.oldest_cell(append_ms):
                 self._measure.keep(part.layers[layer.number], index, amount)
 
-    def undo(self, part: ExtremePart, fields: Fields, time_ms: Ms, offset: Offset) -> None:
+    def undo(self, part: ExtremePart, event: Event, time_ms: Ms, offset: Offset) -> None:
         """See Adder."""
-        number: float | None = fields[self._value]
+        number: float | None = event_fields.at(event, self._value)
         if number is not None:
             amount = round(number * MICRO)
             if any(part.layers[each.number].get(time_ms // each.hop_ms) == amount for each in LAYERS):

@@ -1,7 +1,7 @@
 cimport cython
 from cpython.array cimport array as Int64s
 
-from features cimport int64s
+from features cimport event_fields, int64s
 from features.adding cimport Adder
 from features.cells cimport Layer, added, count, count_in, from_on, remove_if_empty
 from features.duplicates cimport DuplicateWindow, check_of, id_key, measured_bytes
@@ -9,6 +9,9 @@ from features.state cimport UserState
 from schemas.receipts cimport Position
 
 
+cdef Py_ssize_t _EVENT_ID
+cdef Py_ssize_t _TYPE
+cdef Py_ssize_t _EVENT_TIME
 cdef Layer _MINUTES
 cdef Layer _HOURS
 cdef Layer _DAYS
@@ -34,8 +37,8 @@ cdef class Folder:
     cdef Py_ssize_t _cell_bytes
 
     @cython.locals(
-        fields=tuple,
         event_id=str,
+        event_type=str,
         key=cython.longlong,
         check=cython.longlong,
         epoch=cython.longlong,
@@ -59,7 +62,6 @@ cdef class Folder:
         plan=_Plan,
         offset=cython.longlong,
         time_ms=cython.longlong,
-        fields=tuple,
         counted=list,
         parts=list,
         first_part=cython.Py_ssize_t,

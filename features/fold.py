@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from features import int64s
-from features.adding import Adder, fields_of
+from features import event_fields, int64s
+from features.adding import Adder
 from features.catalogue import Catalogue
 from features.cells import (
     DAY_MS,
@@ -64,6 +64,9 @@ class Outcome(StrEnum):  # a string hashes in C, and each record looks its outco
     """The state holds it already and no table needs it."""
 
 
+_EVENT_ID: Final = event_fields.place_of("event_id")
+_TYPE: Final = event_fields.place_of("type")
+_EVENT_TIME: Final = event_fields.place_of("event_time")
 _MINUTES: Final = MINUTES
 _HOURS: Final = HOURS
 _DAYS: Final = DAYS
@@ -114,8 +117,11 @@ class Folder:
         Version: max(previous + 1, append time in us), for each record and not for each flush, so that one version
         always means one prefix of the log.
         """
-        fields = fields_of(event)
-        event_id, event_type, time_ms = fields[0], fields[1], fields[3]
+        if type(event) is not Event:
+            raise TypeError(f"{event!r} is not an Event")
+        event_id: str = event_fields.at(event, _EVENT_ID)
+        event_type: str = event_fields.at(event, _TYPE)
+        time_ms: int = event_fields.at(event, _EVENT_TIME)
         epoch, offset = position.epoch, position.offset
         key = id_key(event_id)
         if epoch > state.epoch:
@@ -132,7 +138,7 @@ class Folder:
         if time_ms < append_ms - _KEPT_MS:
             state.late_events += 1
             return _LATE
-        measured = measured_bytes(fields)
+        measured = measured_bytes(event)
         check = check_of(measured)
         plan = self._plans.get(event_type, self._other_plan)
         if plan.code == _UNDO_CODE:
@@ -145,7 +151,7 @@ class Folder:
         if len(plan.counts) or plan.sums:
             new_cells = _add_to_cells(state, plan, event, time_ms, latest_ms)
         for adder in plan.adders:
-            adder.add(parts[adder.place], fields, time_ms, offset, latest_ms)
+            adder.add(parts[adder.place], event, time_ms, offset, latest_ms)
         self._grow(state, plan.event_bytes + new_cells * self._cell_bytes + len(measured) * plan.text_copies)
         return _FOLDED
 
@@ -183,14 +189,14 @@ class Folder:
         original_type = type_of(original.code)
         assert original_type is not None
         plan = self._plans.get(original_type, self._other_plan)
-        offset, time_ms, fields = original.offset, original.time_ms, fields_of(undo)
+        offset, time_ms = original.offset, original.time_ms
         counted = [original.offset >= since for since in state.counts_from_offsets]
         if len(plan.counts) or plan.sums:
             _take_from_cells(state, plan, counted, undo, time_ms)
         parts, first_part = state.parts, len(self._catalogue.cell_measures)
         for adder in plan.adders:
             if counted[first_part + adder.place]:
-                adder.undo(parts[adder.place], fields, time_ms, offset)
+                adder.undo(parts[adder.place], undo, time_ms, offset)
         state.undone_events += 1
         state.size_bound += plan.event_bytes
 

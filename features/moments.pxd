@@ -1,3 +1,4 @@
+from features cimport event_fields
 from features.adding cimport Adder
 from features.reading cimport Reading
 
@@ -11,5 +12,5 @@ cdef class MomentsPart:
 
 
 cdef class MomentsAdder(Adder):
-    cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)
-    cpdef undo(self, part, tuple fields, long long time_ms, long long offset)
+    cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)
+    cpdef undo(self, part, event, long long time_ms, long long offset)

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from features.adding import Adder, Fields, Ms, Offset, place_of
+from features import event_fields
+from features.adding import Adder, Ms, Offset
 from features.checks import check_field, check_types, types_of
 from features.definitions import (
     ANY,
@@ -25,6 +26,7 @@ from features.definitions import (
 )
 from features.duplicates import FORGOTTEN_OFFSET
 from features.reading import Reading
+from schemas.events import Event
 
 Which = Literal["first", "last"]
 
@@ -43,7 +45,7 @@ class MomentsPart:
 class MomentsAdder(Adder):
     """See Moments."""
 
-    def add(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+    def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
         own: MomentsPart = part
         if time_ms > own.last_ms or not own.events:
@@ -52,7 +54,7 @@ class MomentsAdder(Adder):
             own.first_ms, own.first_doubt = time_ms, False
         own.events += 1
 
-    def undo(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset) -> None:
+    def undo(self, part: Part, event: Event, time_ms: Ms, offset: Offset) -> None:
         """See Adder."""
         own: MomentsPart = part
         own.events = max(0, own.events - 1)
@@ -134,11 +136,11 @@ class EdgeAdder(Adder):
     """See Edge."""
 
     def __init__(self, field: TextField, which: Which) -> None:
-        self._field, self._is_last = place_of(field), which == "last"
+        self._field, self._is_last = event_fields.place_of(field), which == "last"
 
-    def add(self, part: EdgePart, fields: Fields, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+    def add(self, part: EdgePart, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
-        value: str | None = fields[self._field]
+        value: str | None = event_fields.at(event, self._field)
         if value is None:
             return
         here, there = (time_ms, offset), (part.time_ms, part.offset)
@@ -146,9 +148,9 @@ class EdgeAdder(Adder):
             (part.time_ms, part.offset), part.value, part.doubt = here, value, False
         part.events += 1
 
-    def undo(self, part: EdgePart, fields: Fields, time_ms: Ms, offset: Offset) -> None:
+    def undo(self, part: EdgePart, event: Event, time_ms: Ms, offset: Offset) -> None:
         """See Adder."""
-        value: str | None = fields[self._field]
+        value: str | None = event_fields.at(event, self._field)
         if value is not None:
             part.events = max(0, part.events - 1)
             part.doubt |= (time_ms, offset, value) == (part.time_ms, part.offset, part.value)

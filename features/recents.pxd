@@ -1,7 +1,7 @@
 cimport cython
 from cpython.array cimport array as Int64s
 
-from features cimport int64s
+from features cimport event_fields, int64s
 from features.adding cimport Adder
 from features.reading cimport Reading
 from features.texts cimport shared
@@ -32,10 +32,10 @@ cpdef Int64s places_of(list values, list ages_ms, list offsets_back, long long a
 cdef class RecentsAdder(Adder):
     cdef Py_ssize_t field
     cdef Py_ssize_t k
-    cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)
+    cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)
 
     @cython.locals(numbers=Int64s, place=cython.Py_ssize_t, here=cython.bint)
-    cpdef undo(self, part, tuple fields, long long time_ms, long long offset)
+    cpdef undo(self, part, event, long long time_ms, long long offset)
 
     cpdef put(self, RecentsPart part, str value, long long time_ms, long long offset)
 

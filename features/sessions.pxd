@@ -26,8 +26,8 @@ cdef class SessionsPart:
 cdef class SessionsAdder(Adder):
     cdef long long gap_ms
     cdef long long kept_ms
-    cpdef add(self, part, tuple fields, long long time_ms, long long offset, long long append_ms)
-    cpdef undo(self, part, tuple fields, long long time_ms, long long offset)
+    cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)
+    cpdef undo(self, part, event, long long time_ms, long long offset)
 
 
 @cython.locals(

@@ -13,7 +13,7 @@ from typing import ClassVar, Final, NamedTuple
 import msgspec
 
 from features import int64s
-from features.adding import Adder, Fields, Int64, Ms, Offset
+from features.adding import Adder, Int64, Ms, Offset
 from features.cells import HOURS, parse_window
 from features.checks import check_types, types_of, window_of
 from features.counting import past_answer
@@ -30,6 +30,7 @@ from features.definitions import (
     Wire,
 )
 from features.reading import Reading
+from schemas.events import Event
 
 LONGEST_GAP_MS: Final = 86_400_000
 SHORTEST_GAP_MS: Final = 15 * 60_000  # 7 days hold at most 672 gaps of it, some 10 bytes each
@@ -102,7 +103,7 @@ class SessionsAdder(Adder):
         self.gap_ms = gap_ms
         self.kept_ms = HOURS.longest_window_ms
 
-    def add(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
+    def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
         own: SessionsPart = part
         is_kept = own.end_ms >= append_ms - self.kept_ms  # for certain; near the edge `_join` decides, by hours
@@ -113,7 +114,7 @@ class SessionsAdder(Adder):
         else:
             _join(own, time_ms, self.gap_ms, _HOURS.oldest_cell(append_ms) * _HOURS.hop_ms)
 
-    def undo(self, part: Part, fields: Fields, time_ms: Ms, offset: Offset) -> None:
+    def undo(self, part: Part, event: Event, time_ms: Ms, offset: Offset) -> None:
         """See Adder."""
         own: SessionsPart = part
         own.keep_latest()

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import xxhash
 
-from features.adding import fields_of
 from features.default import CATALOGUE
 from features.definitions import Base
 from features.duplicates import HORIZON_HOURS, MAX_IDS, WIDTH, DuplicateWindow, check_of, id_key, measured_bytes
@@ -248,4 +247,4 @@ def test_what_an_undo_is_checked_by_is_written_as_it_is_stored() -> None:
         written = f"{item or ''}\n{shown[category]}\n{shown[term]}\n{list_id or ''}\n{shown[currency]}"
         if value is not None or position is not None:
             written += f"\n{value}\n{position}"
-        assert measured_bytes(fields_of(event)) == written.encode()
+        assert measured_bytes(event) == written.encode()

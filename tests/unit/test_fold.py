@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 from copy import deepcopy
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.fold import Outcome
+from features.fold import Folder, Outcome
 from features.state import NEVER, new_state
 from loadgen.oracle import differences, expected_features
 from schemas.events import Event
+from schemas.receipts import Position
 from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, as_sent, make_event
 
 PROPERTY = settings(max_examples=40, deadline=None)
@@ -54,6 +56,17 @@ def test_a_record_that_was_folded_is_skipped_as_what_it_was() -> None:
     before = deepcopy(log.state)
     assert log.replay() == [Outcome.REPLAYED_ORIGINAL, Outcome.REPLAYED]
     assert log.state == before
+
+
+def test_only_events_are_folded() -> None:
+    class Later(Event, frozen=True):
+        pass
+
+    folder, state = Folder(CATALOGUE), new_state(CATALOGUE)
+    for other in (None, Later("e1", "view_item", "u1", NOW_MS, NOW_MS)):
+        with pytest.raises(TypeError, match="is not an Event"):
+            folder.fold(state, other, Position(0, 0, 0), NOW_MS)  # type: ignore[arg-type]
+    assert state == new_state(CATALOGUE)
 
 
 def test_a_version_is_the_append_time_in_microseconds_and_always_rises() -> None:
