@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks import graphql, ingest, report, targets, worker
+from benchmarks.by_turns import by_turns
 from benchmarks.consumers import compare
 from benchmarks.harness import (
     HEADRACE,
@@ -29,6 +30,7 @@ from benchmarks.sides.ingest_load import client_event
 from benchmarks.traffic import EVENT_BYTES, HOUR_MS, Skew, Traffic
 
 END_MS = 1_795_000_000_000
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def sample(case: str, cpu_us: float, items: int = 10) -> Sample:
@@ -200,3 +202,11 @@ def test_an_unknown_benchmark_is_refused_before_anything_is_started(tmp_path: Pa
     with pytest.raises(UnknownBenchmark, match="no benchmark is called nothing"):
         run(tmp_path, ["nothing"], quick=True, runs=1, console=Console(), say=silent)
     assert not list(tmp_path.iterdir())
+
+
+def test_checkouts_take_turns_and_one_whose_code_does_not_run_is_named(tmp_path: Path) -> None:
+    costs = by_turns([ROOT, ROOT], users=20, batches=3)
+    assert [len(of_root) for of_root in costs] == [3, 3]
+    assert all(cost.fold_us > 0 and cost.pack_us > 0 for of_root in costs for cost in of_root)
+    with pytest.raises(RuntimeError, match=f"the code in {tmp_path} does not run"):
+        by_turns([ROOT, tmp_path], users=20, batches=1)
