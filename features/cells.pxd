@@ -37,13 +37,13 @@ cpdef Py_ssize_t from_on(Int64s numbers, Py_ssize_t width, long long index) exce
 
 
 @cython.locals(index=cython.longlong, place=cython.Py_ssize_t)
-cpdef Py_ssize_t count_in(
+cpdef Py_ssize_t count_event(
     Int64s numbers, Py_ssize_t width, Layer layer, long long time_ms, long long append_ms, Int64s slots
 ) except -2
 
 
 @cython.locals(number=cython.Py_ssize_t, total=cython.Py_ssize_t)
-cpdef bint count(Int64s numbers, Py_ssize_t place, Int64s slots, long long amount) except -1
+cpdef bint add_to_counts(Int64s numbers, Py_ssize_t place, Int64s slots, long long amount) except -1
 
 
 @cython.locals(total=cython.Py_ssize_t)

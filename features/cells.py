@@ -88,7 +88,7 @@ class Cells:  # with slots where it is compiled, see cells.pxd
             int64s.remove(self.numbers, 0, self.from_on(index))
 
     def from_on(self, index: int) -> int:
-        """See `from_on` of this module."""
+        """Where the first cell begins that has this index or a later one; the end if none has."""
         return from_on(self.numbers, self.width, index)
 
     def items(self) -> Iterator[tuple[int, list[int]]]:
@@ -113,17 +113,14 @@ class Cells:  # with slots where it is compiled, see cells.pxd
 
 
 def from_on(numbers: array[int], width: int, index: int) -> int:
-    """Where the first cell begins that has this index or a later one; the end if none has.
-
-    Looks from the newest on.
-    """
+    """See Cells.from_on. Looks from the newest on, which most events belong to."""
     place = len(numbers)
     while place and int64s.at(numbers, place - width) >= index:
         place -= width
     return place
 
 
-def count_in(numbers: array[int], width: int, layer: Layer, time_ms: int, append_ms: int, slots: array[int]) -> int:
+def count_event(numbers: array[int], width: int, layer: Layer, time_ms: int, append_ms: int, slots: array[int]) -> int:
     """Add 1 to the totals of these measures in the cell of that moment, which is made where it is missing.
 
     Where it begins, or -1 if at `append_ms` no later read can need it.
@@ -135,11 +132,11 @@ def count_in(numbers: array[int], width: int, layer: Layer, time_ms: int, append
             return -1
         int64s.insert_zeros(numbers, place, width)
         int64s.put(numbers, place, index)
-    count(numbers, place, slots, 1)
+    add_to_counts(numbers, place, slots, 1)
     return place
 
 
-def count(numbers: array[int], place: int, slots: array[int], amount: int) -> None:
+def add_to_counts(numbers: array[int], place: int, slots: array[int], amount: int) -> None:
     """Add the amount to the totals of these measures, in the cell that begins there."""
     for number in range(len(slots)):
         total = place + 1 + int64s.at(slots, number)

@@ -104,10 +104,12 @@ class PartMeasure(ABC, Generic[P]):
 
     @abstractmethod
     def adder(self, event_type: str) -> Adder:
-        """What adds events of that type, one of those that it counts, to parts; a new one each time."""
+        """What adds events of that type, one of those that it counts, and takes them back; a new one each time."""
 
     def add(self, part: P, event: Event, offset: int, append_ms: int) -> None:
         """Count an event; `append_ms` is the latest moment of the log so far."""
+        if type(event) is not Event:
+            raise TypeError(f"{event!r} is not an Event")
         self.adder(event.type).add(part, event, event.event_time, offset, append_ms)
 
     @abstractmethod

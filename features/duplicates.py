@@ -39,7 +39,7 @@ WIDTH: Final = 5
 _WIDTH: Final = WIDTH
 _MOST_NUMBERS: Final = MAX_IDS * WIDTH
 _FEWEST_SLOTS: Final = 16
-_MOST_NOTED: Final = 2**14  # until the table is half full the ids double, and slots hold numbers below 2^16
+_MOST_NOTED: Final = 2**14  # so that a table has 2^16 slots at most, of which half are taken
 
 
 class Admitted(NamedTuple):
@@ -179,12 +179,12 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
         int64s.put(ids, place + 2, time_ms)
         int64s.put(ids, place + 3, code)
         int64s.put(ids, place + 4, check)
+        if len(ids) - self.begin > _MOST_NUMBERS:
+            self._make_room()
         if 2 * (place // _WIDTH) < len(self.slots):
             self._enter(place)
         else:
             self._make_table()
-        if len(ids) - self.begin > _MOST_NUMBERS:
-            self._make_room()
         return True
 
     def mark_undone(self, key: int) -> None:

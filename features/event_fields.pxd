@@ -22,5 +22,6 @@ cdef inline Py_ssize_t place_of(str field) except -1:
     return offset_of_member(getattr(Event, field))
 
 
+# Unchecked: the caller knows that it is an Event, which `Folder.fold` asks.
 cdef inline object at(object event, Py_ssize_t place):
     return <object>(<PyObject **>(<char *><void *>event + place))[0]

@@ -3,7 +3,7 @@ from cpython.array cimport array as Int64s
 
 from features cimport event_fields, int64s
 from features.adding cimport Adder
-from features.cells cimport Layer, added, count, count_in, from_on, remove_if_empty
+from features.cells cimport Layer, add_to_counts, added, count_event, from_on, remove_if_empty
 from features.duplicates cimport DuplicateWindow, check_of, id_key, measured_bytes
 from features.state cimport UserState
 from schemas.receipts cimport Position
@@ -38,7 +38,6 @@ cdef class Folder:
 
     @cython.locals(
         event_id=str,
-        event_type=str,
         key=cython.longlong,
         check=cython.longlong,
         epoch=cython.longlong,

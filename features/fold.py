@@ -18,9 +18,9 @@ from features.cells import (
     LAYERS,
     LONGEST_WINDOW_MS,
     MINUTES,
+    add_to_counts,
     added,
-    count,
-    count_in,
+    count_event,
     from_on,
     remove_if_empty,
 )
@@ -190,9 +190,8 @@ class Folder:
         assert original_type is not None
         plan = self._plans.get(original_type, self._other_plan)
         offset, time_ms = original.offset, original.time_ms
-        counted = [original.offset >= since for since in state.counts_from_offsets]
-        if len(plan.counts) or plan.sums:
-            _take_from_cells(state, plan, counted, undo, time_ms)
+        counted = [offset >= since for since in state.counts_from_offsets]
+        _take_from_cells(state, plan, counted, undo, time_ms)
         parts, first_part = state.parts, len(self._catalogue.cell_measures)
         for adder in plan.adders:
             if counted[first_part + adder.place]:
@@ -218,9 +217,9 @@ def _add_to_cells(state: UserState, plan: _Plan, event: Event, time_ms: int, app
     """Count the event in its cell of each layer; the number of cells that were made for it."""
     minutes, hours, days, width = state.minutes, state.hours, state.days, state.cell_width
     before = len(minutes) + len(hours) + len(days)
-    minute = count_in(minutes, width, _MINUTES, time_ms, append_ms, plan.counts)
-    hour = count_in(hours, width, _HOURS, time_ms, append_ms, plan.counts)
-    day = count_in(days, width, _DAYS, time_ms, append_ms, plan.counts)
+    minute = count_event(minutes, width, _MINUTES, time_ms, append_ms, plan.counts)
+    hour = count_event(hours, width, _HOURS, time_ms, append_ms, plan.counts)
+    day = count_event(days, width, _DAYS, time_ms, append_ms, plan.counts)
     if plan.sums:
         amounts = [(slot, measure.amount(event)) for slot, measure in plan.sums]
         _add_to_sums(state, minutes, minute, amounts)
@@ -237,7 +236,7 @@ def _take_from_cells(state: UserState, plan: _Plan, counted: list[bool], event: 
         index = time_ms // layer.hop_ms
         place = from_on(numbers, state.cell_width, index)
         if int64s.is_at(numbers, place, index):  # else it was dropped since, or never kept: no read needs it
-            count(numbers, place, counts, -1)
+            add_to_counts(numbers, place, counts, -1)
             _add_to_sums(state, numbers, place, amounts)
             remove_if_empty(numbers, state.cell_width, place)
 

@@ -23,13 +23,12 @@ from features.definitions import Base, PartMeasure, Wire
 from features.distinct import Distinct
 from features.extremes import Extreme
 from features.recents import Last, LastDistinct
-from features.state import NOWHERE, UserState
+from features.state import HEADER_BYTES, NOWHERE, UserState
 
 MAX_PACKED_BYTES: Final = 64 * 1024
 ROOM_BYTES: Final = 60 * 1024  # beyond it the fold makes room
 KEPT_BYTES: Final = 52 * 1024  # down to here, so that it does not do so at every event
 ID_BYTES: Final = 19
-_HEADER_BYTES: Final = 2048
 _FAR_BASE: Final = Base(0, 0)  # far from everything, so that distances take most bytes
 
 _encoder = msgspec.msgpack.Encoder()
@@ -44,7 +43,7 @@ def wires(state: UserState, catalogue: Catalogue, base: Base) -> list[Wire]:
 def packed_bytes_at_most(state: UserState, catalogue: Catalogue) -> int:
     """What the state packs to, a little too much rather than too little."""
     kept = len(_encoder.encode([[layer.numbers.tolist() for layer in state.cells], wires(state, catalogue, _FAR_BASE)]))
-    return kept + ID_BYTES * len(state.duplicates) + _HEADER_BYTES
+    return kept + ID_BYTES * len(state.duplicates) + HEADER_BYTES
 
 
 def prune(state: UserState, catalogue: Catalogue) -> None:

@@ -1,5 +1,6 @@
 cimport cython
 
+from features cimport int64s
 from features.cells cimport Cells
 
 

@@ -38,7 +38,7 @@ class Reading:  # with slots where it is compiled, see reading.pxd
     def cells(self, window_ms: int, layer: Layer) -> list[tuple[int, list[int]]]:
         """Index and totals of the window's cells, oldest first."""
         oldest, newest = self.oldest(window_ms, layer), self.newest(layer)
-        return [item for item in self.state.cells[layer.number].items() if oldest <= item[0] <= newest]
+        return [item for item in self.state.layer(layer.number).items() if oldest <= item[0] <= newest]
 
     def column(self, slot: int, window_ms: int, layer: Layer) -> list[int]:
         """The totals of one measure in the window's cells, oldest first."""
@@ -55,7 +55,7 @@ class Reading:  # with slots where it is compiled, see reading.pxd
 
     def _span(self, window_ms: int, layer: Layer) -> tuple[Cells, int, int]:
         """The cells of a layer, and where in their numbers those of the window begin and end."""
-        cells = self.state.cells[layer.number]
+        cells = self.state.layer(layer.number)
         end = cells.from_on(self.newest(layer) + 1) if self.looks_back else len(cells.numbers)
         return cells, cells.from_on(self.oldest(window_ms, layer)), end
 

@@ -3,6 +3,7 @@
 from cpython.array cimport array as Int64s
 
 from features cimport int64s
+from features.cells cimport Cells
 from features.duplicates cimport DuplicateWindow
 
 
@@ -30,4 +31,5 @@ cdef class UserState:
     cdef public tuple counts_from_ms
     cdef public tuple counts_from_offsets
     cdef public DuplicateWindow duplicates
+    cpdef Cells layer(self, Py_ssize_t number)
     cpdef bint cover(self, long long time_ms) except -1

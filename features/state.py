@@ -19,6 +19,8 @@ NOWHERE: Final = -1
 NEVER: Final = -1
 """As a time of events: there was none."""
 _NEVER: Final = NEVER
+HEADER_BYTES: Final = 2048
+"""What a packed state takes at most beside ids, cells and parts."""
 
 
 @dataclass  # with slots where it is compiled, see state.pxd
@@ -30,7 +32,8 @@ class UserState:
     the user's timeline, undos included. `parts` holds what each measure outside of cells keeps; `counts_from_ms` says,
     for the cell measures and then the parts, since which moment of the log a measure counts, 0 for always, and
     `counts_from_offsets` from which offset on, ALWAYS for always. `sums_stopped`: whether the sum of a cell ever
-    stopped at what fits. `size_bound` is at least the bytes that it would pack to.
+    stopped at what fits. `size_bound` is at least the bytes that it would pack to. `minutes`, `hours` and `days` are
+    the numbers of each layer's Cells, and `cell_width` is their width.
     """
 
     epoch: int = NOWHERE
@@ -57,8 +60,11 @@ class UserState:
     @property
     def cells(self) -> tuple[Cells, Cells, Cells]:
         """Those of each layer."""
-        width = self.cell_width
-        return (Cells(width, self.minutes), Cells(width, self.hours), Cells(width, self.days))
+        return (self.layer(0), self.layer(1), self.layer(2))
+
+    def layer(self, number: int) -> Cells:
+        """The cells of the layer of that number."""
+        return Cells(self.cell_width, (self.minutes, self.hours, self.days)[number])
 
     @property
     def position(self) -> Position | None:
@@ -101,6 +107,7 @@ def new_state(catalogue: Zeros) -> UserState:
     """The state of a user of whom nothing is known."""
     measures = catalogue.measure_count
     return UserState(
+        size_bound=HEADER_BYTES,
         cell_width=1 + len(catalogue.cell_measures),
         parts=catalogue.zero_parts(),
         counts_from_ms=repeated(0, measures),

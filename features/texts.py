@@ -1,10 +1,10 @@
-"""One object for equal texts: the same items and categories come in the states of many users."""
+"""One object for most equal texts: the same items and categories come in the states of many users."""
 
 from __future__ import annotations
 
 from typing import Final
 
-_SLOTS: Final = 4096
+_SLOTS: Final = 2**15
 _texts: list[str] = [""] * _SLOTS  # each in the slot that the lower bits of its hash name
 
 

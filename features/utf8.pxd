@@ -1,5 +1,4 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
 
@@ -7,32 +6,6 @@ cdef extern from "Python.h":
     bint is_ascii "PyUnicode_IS_COMPACT_ASCII" (str text)
     unsigned char *letters_of "PyUnicode_1BYTE_DATA" (str text)
     Py_ssize_t length_of "PyUnicode_GET_LENGTH" (str text)
-
-
-cdef enum:
-    HIGH = 0x80  # no ASCII letter has this bit
-    TO_A = HIGH - 0x41  # added to A or a letter beyond it, it sets that bit
-    BEYOND_Z = HIGH - 0x5B  # to a letter beyond Z
-
-
-cdef extern from *:
-    """
-    #define EIGHT_TIMES(byte) ((byte) * 0x0101010101010101ULL)
-    """
-    uint64_t eight_times "EIGHT_TIMES" (int byte)
-
-
-cdef inline void lower(unsigned char *there, const unsigned char *letters, Py_ssize_t length) noexcept:
-    cdef Py_ssize_t place = 0
-    cdef uint64_t eight, capitals
-    while place + 8 <= length:
-        memcpy(&eight, letters + place, 8)
-        capitals = (eight + eight_times(TO_A)) & ~(eight + eight_times(BEYOND_Z)) & eight_times(HIGH)
-        eight += capitals >> 2  # 128 to 32
-        memcpy(there + place, &eight, 8)
-        place += 8
-    for place in range(place, length):
-        there[place] = letters[place] + 32 * (b"A" <= letters[place] <= b"Z")
 
 
 cdef inline unsigned char *put_text(unsigned char *there, str text) noexcept:

@@ -1,7 +1,7 @@
 """Texts as UTF-8 bytes, to be hashed.
 
-Compiled modules take these functions from the `.pxd`, which copies ASCII texts as they are: with Python's methods it
-takes some four objects and several times as long.
+Compiled modules take the function from the `.pxd`, which copies ASCII texts as they are: with Python's methods it takes
+some four objects and several times as long.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from features.utf8 cimport is_ascii, length_of, letters_of, lower
+from features.utf8 cimport is_ascii, length_of, letters_of
 
 
 cdef extern from *:
@@ -48,6 +48,7 @@ cdef inline uint64_t folded(uint64_t left, uint64_t right) noexcept:
     return <uint64_t>product ^ <uint64_t>(product >> 64)
 
 
+# `word`, as all of the secret here, counts words of 8 bytes, where the specification counts bytes.
 cdef inline uint64_t mixed(const unsigned char *data, int word) noexcept:
     return folded(read64(data) ^ SECRET[word], read64(data + 8) ^ SECRET[word + 1])
 
@@ -82,24 +83,50 @@ cdef inline uint64_t of_17_to_128(const unsigned char *data, uint64_t length) no
     return avalanche(number)
 
 
-cdef inline uint64_t of_letters(const unsigned char *letters, uint64_t length) except? 0:
+cdef enum:
+    HIGH = 0x80  # no ASCII letter has this bit
+    TO_A = HIGH - 0x41  # added to A or a letter beyond it, it sets that bit
+    BEYOND_Z = HIGH - 0x5B  # to a letter beyond Z
+
+
+cdef extern from *:
+    """
+    #define EIGHT_TIMES(byte) ((byte) * 0x0101010101010101ULL)
+    """
+    uint64_t eight_times "EIGHT_TIMES" (int byte)
+
+
+cdef inline void lower(unsigned char *there, const unsigned char *letters, Py_ssize_t length) noexcept:
+    cdef Py_ssize_t place = 0
+    cdef uint64_t eight, capitals
+    while place + 8 <= length:
+        memcpy(&eight, letters + place, 8)
+        capitals = (eight + eight_times(TO_A)) & ~(eight + eight_times(BEYOND_Z)) & eight_times(HIGH)
+        eight += capitals >> 2  # 128 to 32
+        memcpy(there + place, &eight, 8)
+        place += 8
+    for place in range(place, length):
+        there[place] = letters[place] + 32 * (b"A" <= letters[place] <= b"Z")
+
+
+cdef inline uint64_t of_data(const unsigned char *data, uint64_t length) except? 0:
     if 16 < length <= 128:
-        return of_17_to_128(letters, length)
+        return of_17_to_128(data, length)
     if 8 < length <= 16:
-        return of_9_to_16(letters, length)
+        return of_9_to_16(data, length)
     if 4 <= length <= 8:
-        return of_4_to_8(letters, length)
+        return of_4_to_8(data, length)
     import xxhash
-    return xxhash.xxh3_64_intdigest(letters[:length])
+    return xxhash.xxh3_64_intdigest(data[:length])
 
 
 cdef inline uint64_t of_bytes(bytes data) except? 0:
-    return of_letters(<const unsigned char *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+    return of_data(<const unsigned char *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
 
 
 cdef inline uint64_t of_text(str text) except? 0:
     if is_ascii(text):
-        return of_letters(letters_of(text), length_of(text))
+        return of_data(letters_of(text), length_of(text))
     return of_bytes(text.encode())
 
 
@@ -108,4 +135,4 @@ cdef inline uint64_t of_lowered(str text) except? 0:
     if text is None or not is_ascii(text) or length_of(text) > sizeof(lowered):
         return of_bytes(text.lower().encode())
     lower(lowered, letters_of(text), length_of(text))
-    return of_letters(lowered, length_of(text))
+    return of_data(lowered, length_of(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from copy import deepcopy
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import cells
+from features.adding import Adder
 from features.catalogue import (
     Catalogue,
     Count,
@@ -79,6 +81,19 @@ DECAYED_WITHIN = 1e-6  # an undo leaves of a decayed sum 1e-12 of what it takes 
 CATALOGUES = pytest.mark.parametrize("catalogue", [CATALOGUE, EVERY_KIND], ids=["shipped", "every kind"])
 ALL_MEASURES = pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)
 Numbered = list[tuple[int, Event]]
+
+
+@ALL_MEASURES
+def test_every_measure_adds_events_and_takes_them_back(measure: PartMeasure[Any]) -> None:
+    adder = type(measure.adder(measure.event_types()[0]))
+    assert adder.add is not Adder.add
+    assert adder.undo is not Adder.undo
+
+
+@ALL_MEASURES
+def test_a_measure_counts_nothing_but_events(measure: PartMeasure[Any]) -> None:
+    with pytest.raises(TypeError, match="is not an Event"):
+        measure.add(measure.zero(), SimpleNamespace(type="view_item", event_time=NOW_MS), 0, NOW_MS)  # type: ignore[arg-type]
 
 
 def counted(measure: PartMeasure[Any], events: Numbered) -> Part:

@@ -61,6 +61,6 @@ def test_equal_texts_are_one_object_until_there_are_too_many() -> None:
     first, second, third = ("".join(["sku", "-1"]) for _ in range(3))
     assert first is not second
     assert shared(first) is shared(second)
-    for number in range(60_000):
+    for number in range(600_000):
         shared(f"sku-{number}")
     assert shared(third) is third, "nothing was forgotten"
