@@ -40,6 +40,7 @@ MAX_KEYS: Final = 200
 MAX_TOP: Final = 50
 MAX_WEIGHT: Final = 1e9  # times the largest value, far below what doubles hold
 LEAST_SCORE: Final = 0.001  # a thousandth of one view: below it a key is not listed
+_SHOWN: Final = 5e-7  # the least that changes a score of 6 decimals
 _STEP: Final = 16  # half-lives after which the reference moves; far from the 1 023 at which doubles overflow
 _FARTHEST_AHEAD: Final = 512  # half-lives from the read to the reference: a clock wrong by years must not overflow
 _GONE: Final = 2.0**-20  # at the reference: a thousandth of what would be listed, a millionth of one view
@@ -189,7 +190,8 @@ class Decayed(PartMeasure[DecayedPart]):
     and move only by whole half-lives, which is exact in doubles.
     zero: no scores. add: score += w x 2 ^ ((t - reference) / half-life). undo: the same, subtracted. merge: added at
     the later reference. read: moved to the moment of the read. Events commute within rounding (1e-15 of a score each).
-    Bound: past 2 x `keys` keys the lowest fall to `keys`; what they lose is remembered as the possible error.
+    Bound: past 2 x `keys` keys the lowest fall to `keys`; what they lose is remembered as the possible error, and a
+    ranking is approximate while it could show.
     """
 
     name: str
@@ -378,7 +380,7 @@ def _read_top(index: int, half_life_ms: int, k: int) -> Read:
         listed: list[Scored] = [
             {"key": key, "score": -score} for score, key in sorted(scored)[:k] if -score >= LEAST_SCORE
         ]
-        if part.dropped and part.dropped * factor >= LEAST_SCORE:
+        if part.dropped and part.dropped * factor >= _SHOWN:
             return Answer(listed, True, _UNSURE)
         return Answer(listed)
 

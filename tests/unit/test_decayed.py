@@ -13,7 +13,7 @@ from features.decayed import LEAST_SCORE, MAX_WEIGHT, part_of, rounded
 from features.derive import DerivedFeature, derive, derive_values
 from features.state import new_state
 from schemas.events import MAX_VALUE
-from tests.unit.feature_world import DAY_MS, MINUTE_MS, NOW_MS, Log, make_event
+from tests.unit.feature_world import DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, Log, make_event
 
 
 def served(log: Log, now_ms: int = NOW_MS) -> DerivedFeature:
@@ -32,6 +32,24 @@ def test_a_ranking_that_dropped_scores_below_zero_says_so() -> None:
         log.send(make_event(type="purchase", item_id=item_id, value=value))
     assert served(log).value == [{"key": "a", "score": 10.0}]
     assert served(log).approximate
+
+
+def test_a_ranking_is_approximate_while_what_was_dropped_could_change_a_decimal() -> None:
+    log = Log(
+        Catalogue(
+            [Decayed("d", weights={"view_item": 1}, half_life="1h", by="item_id", keys=1)],
+            [Top("top", "d", k=1, doc="")],
+        )
+    )
+    for item_id in ("lost", "kept", "kept", "other", "other", "other"):
+        log.send(make_event(item_id=item_id))
+    later_ms = NOW_MS + 12 * HOUR_MS
+    log.send(make_event(later_ms, item_id="lost"))
+    (soon,) = derive(log.catalogue, log.state, later_ms)
+    assert soon.value == [{"key": "lost", "score": 1.0}]
+    assert soon.approximate, "its lost view is worth 0.000244 by then"
+    (late,) = derive(log.catalogue, log.state, later_ms + 12 * HOUR_MS)
+    assert not late.approximate
 
 
 def test_an_event_ahead_of_the_read_weighs_by_the_formula_until_it_would_overflow() -> None:
