@@ -53,7 +53,7 @@ class DistinctPart:
     thinned: bool = False
     """Only the newest hour of each value was kept at some moment: an undo may be inexact since."""
     doubt: int = 0
-    """Latest hour in which an undo was inexact."""
+    """Latest hour in which an undo was inexact, or whose values the cap of the state took from the sketch."""
     sketch: Registers | None = None
     newest: int = 0
 
@@ -166,7 +166,8 @@ class Distinct(PartMeasure[DistinctPart]):
     window's hours. Beyond 1 024 places each value keeps only its newest hour, which changes no read up to now; if even
     then there are more than 256 values they go into a sliding HyperLogLog. It counts on beside the exact hours that
     follow, so that a window past the latest hour of those values is exact again. Order never matters while it is exact.
-    Events of a year beyond 2926 are left out.
+    Events of a year beyond 2926 are left out. Sources of the sketch: Flajolet et al. (2007), Chabchoub and Hebrail
+    (2010), Ertl (2017); see features/sliding_hll.py.
     """
 
     name: str
@@ -267,11 +268,13 @@ class Distinct(PartMeasure[DistinctPart]):
     def shrink(self, part: DistinctPart) -> bool:
         """See PartMeasure: a sketch instead of exact places, then the older half of the sketch's hours."""
         if len(part) <= EXACT_VALUES:
-            return part.sketch is not None and _halve(part.sketch)
+            return _halve_sketch(part)
         _thin(part)
         if len(part) > EXACT_VALUES:
+            if part.sketch is None:
+                part.doubt = 0
             part.sketch, part.newest = _sketch_of_all(part), part.places[-_WIDTH] >> _HASH_BITS
-            part.places, part.thinned, part.doubt = int64s.of([]), False, 0
+            part.places, part.thinned = int64s.of([]), False
         return True
 
 
@@ -302,6 +305,8 @@ def _read(index: int, window_ms: int) -> Read:
             if reading.looks_back:
                 return Answer(None, reason="a sketch of distinct values cannot be read at an earlier moment")
             number = round(sliding_hll.estimate(part.sketch, oldest))
+            if part.doubt >= oldest:
+                return Answer(number, True, "estimated, and values that the state had no room for are missing")
             return Answer(number, True, f"estimated, standard error {sliding_hll.STANDARD_ERROR:.1%}")
         first, end = part.find_hour(oldest), len(part.places)
         if reading.looks_back:
@@ -324,11 +329,14 @@ def _forget_sketch(part: DistinctPart) -> None:
     part.sketch, part.newest = None, 0
 
 
-def _halve(sketch: Registers) -> bool:
-    hours = [hour for pairs in sketch.values() for hour, _ in pairs]
-    oldest, newest = min(hours, default=0), max(hours, default=0)
-    sliding_hll.prune(sketch, (oldest + newest) // 2 + 1)
-    return newest > oldest
+def _halve_sketch(part: DistinctPart) -> bool:
+    hours = [hour for pairs in (part.sketch or {}).values() for hour, _ in pairs]
+    if part.sketch is None or len(set(hours)) < 2:
+        return False
+    middle = (min(hours) + max(hours)) // 2
+    sliding_hll.prune(part.sketch, middle + 1)
+    part.doubt = max(part.doubt, middle)
+    return True
 
 
 def _thin(part: DistinctPart) -> None:

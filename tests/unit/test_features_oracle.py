@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter, defaultdict
+from typing import Any
 
 import msgspec
+import pytest
 
+from features.decayed import Decayed, DecayedPart
 from features.derive import derive
 from features.fold import Folder, Outcome
 from features.packing import pack, unpack
+from features.sliding_hll import STANDARD_ERROR
 from features.state import UserState, new_state
 from loadgen.oracle import differences, expected_features
 from loadgen.simulation import DAY_MS, Simulation
@@ -28,6 +33,7 @@ _NOT_ALWAYS_REVERSIBLE = {
     "lastSeenAt",
     "secondsSinceLastPurchase",
 }
+RANKED = {"topCategories": "category_interest", "topItems": "item_interest"}
 MOMENTS_MS = [SIMULATION.start_ms + days * DAY_MS + DAY_MS // 3 for days in (3, 10, 20, 31, 34)]
 
 
@@ -62,6 +68,58 @@ def test_every_feature_of_every_user_is_what_plain_loops_say() -> None:
     # Estimates are what an undo leaves behind where it cannot be reversed; 1 % of events are undone.
     assert set(estimates) <= _NOT_ALWAYS_REVERSIBLE
     assert all(count < read * 0.15 for count in estimates.values()), estimates
+
+
+def test_users_of_many_items_are_served_within_the_stated_error() -> None:
+    """More items than a ranking keeps keys, and for some more than distinct values are kept exactly."""
+    rng = random.Random(11)
+    now_ms = SIMULATION.start_ms + 7 * DAY_MS
+    estimated: Counter[str] = Counter()
+    cut: list[int] = []
+    for items in (150, 300, 900, 1_500, 3_000):
+        folder, state = Folder(CATALOGUE), new_state(CATALOGUE)
+        sent: list[dict[str, object]] = []
+        times = sorted(now_ms - int(rng.random() ** 2 * 6 * DAY_MS) for _ in range(2 * items))
+        for offset, time_ms in enumerate(times):
+            fields: dict[str, object] = {
+                "eventId": f"{items}-{offset}",
+                "type": rng.choice(["view_item", "view_item", "view_item", "add_to_cart", "purchase"]),
+                "userId": "ann",
+                "eventTime": time_ms,
+                "itemId": f"sku-{rng.randrange(items)}",
+                "category": f"category-{rng.randrange(items)}",
+            }
+            event = msgspec.convert({"receivedAt": time_ms, **fields}, Event)
+            assert folder.fold(state, event, Position(1, 0, offset), time_ms) is Outcome.FOLDED
+            sent.append(fields)
+        expected: dict[str, Any] = expected_features(sent, now_ms)
+        assert _compare(state, sent, now_ms, estimated) == []
+        for feature in derive(CATALOGUE, state, now_ms):
+            value: Any = feature.value
+            if feature.approximate and feature.name.startswith("distinct"):
+                assert value <= expected[feature.name] * (1 + 4 * STANDARD_ERROR)
+                assert feature.reason is not None
+                if feature.reason.startswith("estimated, standard error"):
+                    assert value == pytest.approx(expected[feature.name], rel=4 * STANDARD_ERROR)
+                else:
+                    assert "had no room" in feature.reason
+                    cut.append(items)
+            elif feature.approximate:
+                lost = _lost_score(state, RANKED[feature.name], now_ms) + 1e-5
+                for served, true in zip(value, expected[feature.name], strict=False):
+                    assert true["score"] - lost <= served["score"] <= true["score"] + 1e-5
+    assert set(cut) == {3_000}, "only of a user near the cap"
+    assert set(estimated) == {"topCategories", "topItems", "distinctItemsViewed24h", "distinctItemsViewed7d"}
+
+
+def _lost_score(state: UserState, measure: str, now_ms: int) -> float:
+    """The sum of the scores that were dropped for want of room, as of that moment."""
+    for part, each in zip(state.parts, CATALOGUE.part_measures, strict=True):
+        if each.name == measure:
+            assert isinstance(part, DecayedPart)
+            assert isinstance(each, Decayed)
+            return float(part.dropped * 2.0 ** ((part.reference_ms - now_ms) / each.half_life_ms))
+    raise AssertionError(measure)
 
 
 def _compare(state: UserState, events: list[dict[str, object]], moment: int, estimates: Counter[str]) -> list[str]:
