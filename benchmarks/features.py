@@ -22,28 +22,41 @@ from schemas.events import Event
 from schemas.receipts import Position
 
 _BATCH: Final = 2_000  # the most records of one flush
+MANY: Final = "2000 users"
+GREEDY: Final = "fold one event, a user beyond the cap"
+
+
+def fold_case(users: str) -> str:
+    """The row of folds."""
+    return f"fold one event, {users}"
+
+
+def derive_case(users: str) -> str:
+    """The row of derived values."""
+    return f"derive all features, {users}"
+
+
+def pack_case(users: str) -> str:
+    """The row of packed states, which has their sizes as well."""
+    return f"pack one changed user, {users}"
 
 
 def measure(bench: Bench) -> Entry:
     """2 000 users, whose states do not fit into a processor's cache, and 20 users, whose do."""
     rows: list[Row] = []
-    notes = []
     for users in (2_000, 20):
         log = Simulation(events=bench.size(100 * users, 10 * users), users=users).log()
         states: dict[str, UserState] = {}
         case = f"{users} users"
         with as_in_the_product():  # whose collector never walks over the log
             rows += alternate([Side(HEADRACE, partial(_run, log, states, case))], bench.runs, bench.say)
-        sizes = sorted(len(pack(state, CATALOGUE)) for state in states.values())
-        p99 = sizes[len(sizes) * 99 // 100]
-        notes.append(f"Packed bytes of {case}: p50 {sizes[len(sizes) // 2]}, p99 {p99}, largest {sizes[-1]}.")
+    rows += alternate([Side(HEADRACE, partial(_greedy, bench.size(5_000, 500)))], bench.runs, bench.say)
     return Entry(
         name="features",
         title=f"The feature engine by itself, {len(CATALOGUE.features)} features over 35 simulated days",
         item="operation",
         servers="none: pure functions in this process",
         rows=rows,
-        notes=notes,
     )
 
 
@@ -52,15 +65,37 @@ def _run(log: list[Arrival], states: dict[str, UserState], users: str) -> list[S
     now_ms = log[-1].append_ms
     everyone = list(states.values())
     blobs = [pack(state, CATALOGUE) for state in everyone]
+    sizes = sorted(map(len, blobs))
+    folded[-1].figures.update(p50_bytes=sizes[len(sizes) // 2], p99_bytes=sizes[len(sizes) * 99 // 100])
     return [
         *folded,
         _timed(f"unpack one user, {users}", len(blobs), lambda: [unpack(blob, CATALOGUE) for blob in blobs]),
         _timed(
-            f"derive all features, {users}",
+            derive_case(users),
             len(blobs),
             lambda: [derive(CATALOGUE, state, now_ms) for state in everyone],
         ),
     ]
+
+
+def _greedy(events: int) -> list[Sample]:
+    """Fold views of ever new items in ever new categories, of which each takes as much room as it may."""
+    folder, state, sizes = Folder(CATALOGUE), new_state(CATALOGUE), []
+    start_ms = Simulation().start_ms
+    sample = _timed(GREEDY, 0, lambda: None)
+    for number in range(0, events, 100):
+        batch = [
+            (
+                Event(f"id{each}", "view_item", "greedy", start_ms + each, start_ms, f"{each:0256}", f"{each:01024}"),
+                Position(1, 0, each),
+                start_ms + each,
+            )
+            for each in range(number, number + 100)
+        ]
+        sample = _total(GREEDY, [sample, _timed("", 100, partial(_fold, folder, batch, {"greedy": state}))])
+        sizes.append(len(pack(state, CATALOGUE)))
+    sample.figures["largest_bytes"] = max(sizes)
+    return [sample]
 
 
 def _timed(case: str, items: int, work: Callable[[], object]) -> Sample:
@@ -89,7 +124,7 @@ def _flushes(log: list[Arrival], states: dict[str, UserState], users: str) -> li
             states[user_id] = new_state(CATALOGUE)
         folds.append(_timed("", len(batch), partial(_fold, folder, batch, states)))
         packs.append(_timed("", len(changed), partial(_pack, changed, states)))
-    return [_total(f"fold one event, {users}", folds), _total(f"pack one changed user, {users}", packs)]
+    return [_total(fold_case(users), folds), _total(pack_case(users), packs)]
 
 
 def _fold(folder: Folder, batch: list[Folded], states: dict[str, UserState]) -> None:
