@@ -23,6 +23,12 @@ def make_event(time_ms: int = NOW_MS, type: str = "view_item", event_id: str = "
     return Event(event_id or str(uuid.uuid4()), type, "ann", time_ms, time_ms, **fields)  # type: ignore[arg-type]
 
 
+def undo_of(event: Event, **changes: object) -> Event:
+    """The undo of `event`, its other fields repeated."""
+    fields = {name: getattr(event, name) for name in ("item_id", "category", "value", "search_term")}
+    return make_event(NOW_MS, "undo", undoes=event.event_id, **{**fields, **changes})
+
+
 @dataclass
 class Log:
     """The records of one user; each `send` appends one and folds it."""

@@ -38,14 +38,14 @@ from features.catalogue import (
 from features.decayed import DecayedPart
 from features.definitions import ANY, Part, PartMeasure
 from features.derive import derive
-from features.fold import Folder
+from features.fold import Folder, Outcome
 from features.packing import pack, unpack
 from features.state import new_state
 from loadgen.oracle import differences
 from schemas.events import Event
 from schemas.receipts import Position
-from tests.unit.feature_world import CATALOGUE, NOW_MS, Log, make_event
-from tests.unit.test_fold import PROPERTY, some_events
+from tests.unit.feature_world import CATALOGUE, NOW_MS, Log, make_event, undo_of
+from tests.unit.test_fold import PROPERTY, some_events, some_records
 
 MEASURES: list[PartMeasure[Any]] = [
     Distinct("d", of="view_item", field="item_id"),
@@ -214,16 +214,21 @@ def test_an_event_and_its_undo_leave_every_other_value_as_it_was(
 
 
 @PROPERTY
-@given(events=some_events())
+@given(events=some_records(), start=st.integers(0, 40))
+def test_replaying_any_suffix_changes_no_kind_of_part(events: list[Event], start: int) -> None:
+    log = Log(EVERY_KIND)
+    for event in events:
+        log.send(event)
+    before = deepcopy(log.state)
+    assert set(log.replay(start)) <= {Outcome.REPLAYED, Outcome.REPLAYED_ORIGINAL}
+    assert log.state == before
+
+
+@PROPERTY
+@given(events=some_records())
 def test_every_kind_of_part_packs_and_unpacks(events: list[Event]) -> None:
     catalogue = Catalogue(measures=[*MEASURES, Count("n", of=ANY)])
     log = Log(catalogue)
     for event in events:
         log.send(event)
     assert unpack(pack(log.state, catalogue), catalogue) == log.state
-
-
-def undo_of(event: Event, **changes: object) -> Event:
-    """The undo of `event`, its other fields repeated."""
-    fields = {name: getattr(event, name) for name in ("item_id", "category", "value", "search_term")}
-    return make_event(NOW_MS, "undo", undoes=event.event_id, **{**fields, **changes})

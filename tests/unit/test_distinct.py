@@ -15,8 +15,7 @@ from features.packing import pack, unpack
 from features.sliding_hll import HASH_BITS, STANDARD_ERROR
 from features.state import new_state
 from schemas.events import LATEST_MS
-from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, make_event
-from tests.unit.test_aggregations import undo_of
+from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, make_event, undo_of
 
 
 def distinct(log: Log, now_ms: int = NOW_MS, *, past: bool = False) -> DerivedFeature:

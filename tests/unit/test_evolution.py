@@ -28,8 +28,7 @@ from features.manifest import catalogue_manifest, compare
 from features.packing import pack, unpack
 from features.state import UserState, new_state
 from schemas.receipts import Position
-from tests.unit.feature_world import CATALOGUE, HOUR_MS, MINUTE_MS, NOW_MS, make_event
-from tests.unit.test_aggregations import undo_of
+from tests.unit.feature_world import CATALOGUE, HOUR_MS, MINUTE_MS, NOW_MS, make_event, undo_of
 
 VIEWS = Count("views", of="view_item")
 CARTS = Count("carts", of="add_to_cart")

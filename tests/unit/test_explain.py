@@ -7,8 +7,7 @@ import pytest
 
 from features.explain import explain
 from schemas.receipts import Position
-from tests.unit.feature_world import CATALOGUE, HOUR_MS, NOW_MS, Log, make_event
-from tests.unit.test_aggregations import undo_of
+from tests.unit.feature_world import CATALOGUE, HOUR_MS, NOW_MS, Log, make_event, undo_of
 
 
 def shopper() -> Log:

@@ -19,8 +19,7 @@ from runtime.settings import ApiSettings
 from schemas.events import Event
 from storage.memory import MemoryUserStore
 from storage.rows import DAY_MS, TIMELINE_DAYS, StateRow, TimelineRow
-from tests.unit.feature_world import CATALOGUE, HOUR_MS, NOW_MS, Log, make_event
-from tests.unit.test_aggregations import undo_of
+from tests.unit.feature_world import CATALOGUE, HOUR_MS, NOW_MS, Log, make_event, undo_of
 
 WIRE = {"item_id": "itemId", "search_term": "searchTerm"}
 VIEWS = Count("views", of="view_item")

@@ -14,8 +14,7 @@ from features.catalogue import Catalogue, CatalogueError, Count, Windowed, load_
 from features.definitions import FeatureKind, PartMeasure
 from features.derive import DerivedFeature, derive
 from features.reference import KINDS, REVERSED, reference_page, undo_effect
-from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, Log, make_event
-from tests.unit.test_aggregations import undo_of
+from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, Log, make_event, undo_of
 
 NEWS = load_catalogue("examples.news_site:CATALOGUE")
 PAGE = reference_page(CATALOGUE, reference.SHIPPED)

@@ -14,7 +14,7 @@ from features.state import NEVER, new_state
 from loadgen.oracle import differences, expected_features
 from schemas.events import Event
 from schemas.receipts import Position
-from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, as_sent, make_event
+from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, as_sent, make_event, undo_of
 
 PROPERTY = settings(max_examples=40, deadline=None)
 
@@ -38,6 +38,17 @@ def some_events(draw: st.DrawFn) -> list[Event]:
                 search_term=rng.choice(["red", "blue"]) if kind == "search" else None,
             )
         )
+    return events
+
+
+@st.composite
+def some_records(draw: st.DrawFn) -> list[Event]:
+    """The same with undos of some of them among them, now and then twice or before their events."""
+    events: list[Event] = draw(some_events())
+    rng = random.Random(draw(st.integers(0, 2**32)))
+    for event in [event for event in events if rng.random() < 0.3]:
+        for _ in range(rng.choice([1, 1, 2])):
+            events.insert(rng.randint(0, len(events)), undo_of(event))
     return events
 
 
@@ -143,7 +154,7 @@ def test_the_order_of_arrival_changes_no_windowed_value(events: list[Event], rng
 
 
 @PROPERTY
-@given(some_events(), st.integers(0, 40))
+@given(some_records(), st.integers(0, 40))
 def test_replaying_any_suffix_changes_nothing(events: list[Event], start: int) -> None:
     log = folded(events)
     before = deepcopy(log.state)
@@ -153,7 +164,7 @@ def test_replaying_any_suffix_changes_nothing(events: list[Event], start: int) -
 
 
 @PROPERTY
-@given(some_events())
+@given(some_records())
 def test_the_same_prefix_gives_the_same_state(events: list[Event]) -> None:
     log = folded(events)
     again = new_state(CATALOGUE)

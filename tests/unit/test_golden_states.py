@@ -15,6 +15,7 @@ from features.fold import Folder, Outcome
 from features.packing import FORMAT, UnreadableState, pack, unpack
 from schemas.receipts import Position
 from tests.unit.feature_world import CATALOGUE, DAY_MS, make_event
+from tests.unit.test_aggregations import EVERY_KIND
 
 GOLDEN = Path(__file__).parent / "golden"
 FORMATS = sorted(int(path.stem.rsplit("_", 1)[1]) for path in GOLDEN.glob("state_format_*.hex"))
@@ -43,6 +44,17 @@ def test_the_current_format_is_written_as_it_was() -> None:
 @pytest.mark.parametrize("version", [2, 3, 4])
 def test_a_long_state_that_was_deflated_reads_as_it_did(version: int) -> None:
     assert unpack(b"z" + zlib.compress(golden(version), 1), CATALOGUE) == unpack(golden(version), CATALOGUE)
+
+
+def test_a_long_state_with_parts_of_every_kind_reads_as_it_did() -> None:
+    """Compressed, with a sketch, dropped scores, extremes and every doubt that an undo leaves."""
+    blob = bytes.fromhex((GOLDEN / "every_kind_format_5.hex").read_text())
+    written = json.loads((GOLDEN / "every_kind_format_5.json").read_text())
+    state = unpack(blob, EVERY_KIND)
+    read = derive(EVERY_KIND, state, written["nowMs"])
+    assert {feature.name: feature.value for feature in read} == written["values"]
+    assert sorted(feature.name for feature in read if feature.approximate) == written["approximate"]
+    assert unpack(pack(state, EVERY_KIND), EVERY_KIND) == state
 
 
 def test_an_upgraded_state_is_written_in_the_current_format() -> None:

@@ -32,8 +32,7 @@ from features.moments import EdgePart
 from features.packing import pack, unpack
 from features.state import UserState, new_state
 from schemas.events import EVENT_TYPES
-from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, make_event
-from tests.unit.test_aggregations import undo_of
+from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, make_event, undo_of
 from tests.unit.test_undo import approximate
 
 _SLACK = MAX_PACKED_BYTES - ROOM_BYTES

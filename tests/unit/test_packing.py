@@ -15,11 +15,11 @@ from features.derive import derive
 from features.packing import UnreadableState, pack, unpack
 from schemas.events import Event
 from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, make_event
-from tests.unit.test_fold import PROPERTY, folded, some_events
+from tests.unit.test_fold import PROPERTY, folded, some_events, some_records
 
 
 @PROPERTY
-@given(some_events())
+@given(some_records())
 def test_unpacking_what_was_packed_gives_the_same_state(events: list[Event]) -> None:
     log = folded(events)
     packed = pack(log.state, CATALOGUE)
@@ -28,7 +28,7 @@ def test_unpacking_what_was_packed_gives_the_same_state(events: list[Event]) -> 
 
 
 @PROPERTY
-@given(some_events())
+@given(some_records())
 def test_packing_changes_no_value(events: list[Event]) -> None:
     log = folded(events)
     before = log.values()
@@ -37,7 +37,7 @@ def test_packing_changes_no_value(events: list[Event]) -> None:
 
 
 @PROPERTY
-@given(some_events())
+@given(some_records())
 def test_folding_goes_on_after_unpacking_as_if_nothing_had_happened(events: list[Event]) -> None:
     straight = folded(events)
     paused = Log()

@@ -8,8 +8,7 @@ from features.catalogue import Catalogue, Edge, EdgeValue, Extreme, Last, Recent
 from features.derive import DerivedFeature, derive
 from features.distinct import DistinctPart
 from loadgen.oracle import differences, expected_features
-from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, Log, as_sent, make_event
-from tests.unit.test_aggregations import undo_of
+from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, Log, as_sent, make_event, undo_of
 
 
 def past(log: Log, at_ms: int) -> dict[str, DerivedFeature]:

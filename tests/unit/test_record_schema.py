@@ -16,8 +16,7 @@ from runtime.memory_producer import MemoryProducer
 from schemas.events import EVENT_TYPES
 from schemas.topics import FEATURES
 from streams.announcer import FeatureAnnouncer
-from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, make_event
-from tests.unit.test_aggregations import undo_of
+from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, NOW_MS, Log, make_event, undo_of
 
 NEWS = load_catalogue("examples.news_site:CATALOGUE")
 CATALOGUES = {"shipped": CATALOGUE, "news site": NEWS}

@@ -10,8 +10,7 @@ from features.derive import derive
 from features.duplicates import MAX_IDS
 from features.fold import Outcome
 from features.packing import pack, unpack
-from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, Log, make_event
-from tests.unit.test_aggregations import undo_of
+from tests.unit.feature_world import CATALOGUE, DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, Log, make_event, undo_of
 
 
 def approximate(log: Log, now_ms: int = NOW_MS) -> set[str]:
