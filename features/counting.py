@@ -31,7 +31,7 @@ MICRO: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Number of events of type `of` (one type, several, or ANY)."""
+    """Number of events of type `of` (one type, several, or ANY). Formulas and source: at the top of this file."""
 
     name: str
     of: str | tuple[str, ...]
@@ -53,7 +53,10 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """Sum of the number `value` over the events of type `of`, to 6 decimals; events without it add nothing."""
+    """Sum of the number `value` over the events of type `of`, to 6 decimals; events without it add nothing.
+
+    Formulas and source: at the top of this file.
+    """
 
     name: str
     of: str | tuple[str, ...]

@@ -38,7 +38,7 @@ class Extreme(PartMeasure[ExtremePart]):
 
     zero: no cells. add: the extreme of the event's cell of each layer. undo: cannot be reversed where it was the
     extreme of its cell; windows that still cover it say so. merge: cell by cell. read: the extreme of the window's
-    cells. Order of events never matters.
+    cells. Order of events never matters. Source of the cells: as of counts, see features/counting.py.
     """
 
     name: str

@@ -78,6 +78,7 @@ class Moments(PartMeasure[MomentsPart]):
 
     zero: none. add: minimum and maximum. undo: exact if it was the only event or lies between both; else that end is
     uncertain until an event goes beyond it. merge: minimum and maximum. read: either. Order of events never matters.
+    Source: the definition, as of every minimum.
     """
 
     name: str
@@ -161,7 +162,8 @@ class Edge(PartMeasure[EdgePart]):
     """The first or last value of `field` by (event time, offset) over the events of type `of` that have it.
 
     zero: none. add: the smaller or larger place wins. undo: exact if it was the only event or another place; else
-    uncertain until a further event wins. merge: the winner. read: the value. Order of events never matters.
+    uncertain until a further event wins. merge: the winner. read: the value. Order of events never matters. Source: the
+    last-writer-wins register of Shapiro et al. (INRIA RR-7506, 2011).
     """
 
     name: str

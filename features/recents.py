@@ -261,7 +261,9 @@ class LastDistinct(_Recents):
     """The `k` values of `field` seen last, newest by (event time, offset) first, each only at its newest place.
 
     zero: an empty list. add: insert, drop the older place of the value and what is beyond k. undo: take the entry out.
-    merge: insert all. read: the list. Order of events never matters.
+    merge: insert all. read: the list. Order of events never matters. Source: the last-writer-wins element set, cut at
+    k, of Shapiro et al., "A comprehensive study of Convergent and Commutative Replicated Data Types" (INRIA RR-7506,
+    2011).
     """
 
     name: str
@@ -280,7 +282,7 @@ class LastDistinct(_Recents):
 class Last(_Recents):
     """The last `k` values of `field`, newest by (event time, offset) first, repeated values included.
 
-    zero, add, undo, merge and read as LastDistinct, without dropping repeated values.
+    zero, add, undo, merge and read as LastDistinct, without dropping repeated values; so is the source.
     """
 
     name: str
