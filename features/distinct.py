@@ -306,7 +306,7 @@ def _read(index: int, window_ms: int) -> Read:
                 return Answer(None, reason="a sketch of distinct values cannot be read at an earlier moment")
             number = round(sliding_hll.estimate(part.sketch, oldest))
             if part.doubt >= oldest:
-                return Answer(number, True, "estimated, and values that the state had no room for are missing")
+                return Answer(number, True, "estimated, and want of room or an undo may have left it wrong")
             return Answer(number, True, f"estimated, standard error {sliding_hll.STANDARD_ERROR:.1%}")
         first, end = part.find_hour(oldest), len(part.places)
         if reading.looks_back:
@@ -335,7 +335,7 @@ def _halve_sketch(part: DistinctPart) -> bool:
         return False
     middle = (min(hours) + max(hours)) // 2
     sliding_hll.prune(part.sketch, middle + 1)
-    part.doubt = max(part.doubt, middle)
+    part.doubt = max(part.doubt, max(hour for hour in hours if hour <= middle))
     return True
 
 

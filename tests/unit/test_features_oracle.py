@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from features.decayed import Decayed, DecayedPart
 from features.derive import derive
 from features.fold import Folder, Outcome
 from features.packing import pack, unpack
@@ -33,7 +32,6 @@ _NOT_ALWAYS_REVERSIBLE = {
     "lastSeenAt",
     "secondsSinceLastPurchase",
 }
-RANKED = {"topCategories": "category_interest", "topItems": "item_interest"}
 MOMENTS_MS = [SIMULATION.start_ms + days * DAY_MS + DAY_MS // 3 for days in (3, 10, 20, 31, 34)]
 
 
@@ -102,24 +100,14 @@ def test_users_of_many_items_are_served_within_the_stated_error() -> None:
                 if feature.reason.startswith("estimated, standard error"):
                     assert value == pytest.approx(expected[feature.name], rel=4 * STANDARD_ERROR)
                 else:
-                    assert "had no room" in feature.reason
+                    assert "want of room" in feature.reason
                     cut.append(items)
             elif feature.approximate:
-                lost = _lost_score(state, RANKED[feature.name], now_ms) + 1e-5
-                for served, true in zip(value, expected[feature.name], strict=False):
-                    assert true["score"] - lost <= served["score"] <= true["score"] + 1e-5
+                # Even where every key is as likely as any other, those that were cut cost no place half of its score.
+                for served, true in zip(value, expected[feature.name], strict=True):
+                    assert true["score"] / 2 <= served["score"] <= true["score"] + 1e-5
     assert set(cut) == {3_000}, "only of a user near the cap"
     assert set(estimated) == {"topCategories", "topItems", "distinctItemsViewed24h", "distinctItemsViewed7d"}
-
-
-def _lost_score(state: UserState, measure: str, now_ms: int) -> float:
-    """The sum of the scores that were dropped for want of room, as of that moment."""
-    for part, each in zip(state.parts, CATALOGUE.part_measures, strict=True):
-        if each.name == measure:
-            assert isinstance(part, DecayedPart)
-            assert isinstance(each, Decayed)
-            return float(part.dropped * 2.0 ** ((part.reference_ms - now_ms) / each.half_life_ms))
-    raise AssertionError(measure)
 
 
 def _compare(state: UserState, events: list[dict[str, object]], moment: int, estimates: Counter[str]) -> list[str]:
