@@ -52,7 +52,9 @@ def test_a_long_state_with_parts_of_every_kind_reads_as_it_did() -> None:
     written = json.loads((GOLDEN / "every_kind_format_5.json").read_text())
     state = unpack(blob, EVERY_KIND)
     read = derive(EVERY_KIND, state, written["nowMs"])
-    assert {feature.name: feature.value for feature in read} == written["values"]
+    values = {feature.name: feature.value for feature in read}
+    assert values.pop("spent") == pytest.approx(written["values"].pop("spent"))  # its last bit is the C library's
+    assert values == written["values"]
     assert sorted(feature.name for feature in read if feature.approximate) == written["approximate"]
     assert unpack(pack(state, EVERY_KIND), EVERY_KIND) == state
 
