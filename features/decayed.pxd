@@ -2,10 +2,11 @@ cimport cython
 from cpython.array cimport array as Float64s
 from libc cimport math
 
-from features cimport event_fields, float64s, int64s
+from features cimport float64s, int64s
 from features.adding cimport Adder
 from features.reading cimport Reading
 from features.texts cimport shared
+from schemas cimport struct_fields
 
 
 cdef Py_ssize_t _WIDTH

@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from features import event_fields, float64s, int64s
+from features import float64s, int64s
 from features.adding import Adder, Int64, Ms, Offset
 from features.cells import parse_window
 from features.checks import check_bound, check_field, check_types
@@ -34,6 +34,7 @@ from features.definitions import (
 )
 from features.reading import Reading
 from features.texts import shared
+from schemas import struct_fields
 from schemas.events import Event
 
 MAX_KEYS: Final = 200
@@ -116,8 +117,8 @@ class DecayedAdder(Adder):
 
     def __init__(self, measure: Decayed, weight: float) -> None:
         self.measure = measure
-        self.by = -1 if measure.by is None else event_fields.place_of(measure.by)
-        self.number = -1 if measure.value is None else event_fields.place_of(measure.value)
+        self.by = -1 if measure.by is None else struct_fields.place_of(Event, measure.by)
+        self.number = -1 if measure.value is None else struct_fields.place_of(Event, measure.value)
         self.weight = weight
         self.half_life_ms = measure.half_life_ms
         self.most_keys = 2 * measure.keys
@@ -125,12 +126,12 @@ class DecayedAdder(Adder):
     def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
         own: DecayedPart = part
-        key: str | None = "" if self.by < 0 else event_fields.at(event, self.by)
+        key: str | None = "" if self.by < 0 else struct_fields.at(event, self.by)
         if key is None:
             return
         weight = self.weight
         if self.number >= 0:
-            weight *= event_fields.at(event, self.number) or 0.0
+            weight *= struct_fields.at(event, self.number) or 0.0
         age = (time_ms - own.reference_ms) / self.half_life_ms
         if age > _STEP:
             self.advance(own, time_ms // self.half_life_ms)
@@ -148,10 +149,10 @@ class DecayedAdder(Adder):
     def undo(self, part: Part, event: Event, time_ms: Ms, offset: Offset) -> None:
         """See Adder. Of a key that was dropped for want of room nothing is left to take from."""
         own: DecayedPart = part
-        key: str | None = "" if self.by < 0 else event_fields.at(event, self.by)
+        key: str | None = "" if self.by < 0 else struct_fields.at(event, self.by)
         weight = self.weight
         if self.number >= 0:
-            weight *= event_fields.at(event, self.number) or 0.0
+            weight *= struct_fields.at(event, self.number) or 0.0
         age = (time_ms - own.reference_ms) / self.half_life_ms
         place = -1 if key is None else own.find(key)
         if place < 0 or not weight or not _LONG_AGO <= age <= _STEP:

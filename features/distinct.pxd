@@ -1,9 +1,10 @@
 cimport cython
 from cpython.array cimport array as Int64s
 
-from features cimport event_fields, int64s, xxh3
+from features cimport int64s, xxh3
 from features.adding cimport Adder
 from features.reading cimport Reading
+from schemas cimport struct_fields
 
 
 cdef Py_ssize_t _WIDTH

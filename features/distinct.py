@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Final
 
 import msgspec
 
-from features import event_fields, int64s, sliding_hll, xxh3
+from features import int64s, sliding_hll, xxh3
 from features.adding import Adder, Int64, Ms, Offset
 from features.cells import HOURS
 from features.checks import check_field, check_types, types_of, window_of
@@ -29,6 +29,7 @@ from features.definitions import (
 from features.packed_places import LATEST_HOUR, WIDTH, block_of, columns_of, places_of
 from features.reading import Reading
 from features.sliding_hll import Registers
+from schemas import struct_fields
 from schemas.events import Event
 
 EXACT_VALUES: Final = 256
@@ -91,14 +92,14 @@ class DistinctAdder(Adder):
 
     def __init__(self, measure: Distinct) -> None:
         self.measure = measure
-        self.field = event_fields.place_of(measure.field)
+        self.field = struct_fields.place_of(Event, measure.field)
         self.hop_ms = HOURS.hop_ms
         self.kept_hours = HOURS.longest_window_ms // HOURS.hop_ms
 
     def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
         own: DistinctPart = part
-        value: str | None = event_fields.at(event, self.field)
+        value: str | None = struct_fields.at(event, self.field)
         hour = time_ms // self.hop_ms
         oldest = append_ms // self.hop_ms - self.kept_hours
         if value is None or hour < oldest or hour > _LATEST_HOUR:
@@ -126,7 +127,7 @@ class DistinctAdder(Adder):
     def undo(self, part: Part, event: Event, time_ms: Ms, offset: Offset) -> None:
         """See Adder. A sketch cannot take back; its answers are estimates anyway."""
         own: DistinctPart = part
-        value: str | None = event_fields.at(event, self.field)
+        value: str | None = struct_fields.at(event, self.field)
         hour = time_ms // self.hop_ms
         if value is None or hour > _LATEST_HOUR or (own.sketch is not None and hour <= own.newest):
             return

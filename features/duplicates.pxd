@@ -2,7 +2,8 @@ cimport cython
 from cpython.array cimport array as Int64s
 from cpython.array cimport array as Uint16s
 
-from features cimport event_fields, int64s, uint16s, utf8, xxh3
+from features cimport int64s, uint16s, utf8, xxh3
+from schemas cimport struct_fields
 
 
 # What hot methods compute with: as a Python object each would be looked up, and the numbers beside it made objects.

@@ -9,7 +9,8 @@ from __future__ import annotations
 from array import array
 from typing import Final, NamedTuple
 
-from features import event_fields, int64s, uint16s, utf8, xxh3
+from features import int64s, uint16s, utf8, xxh3
+from schemas import struct_fields
 from schemas.events import EVENT_TYPES, UNDO, Event
 
 HORIZON_HOURS: Final = 24
@@ -26,13 +27,13 @@ UNDO_CODE: Final = 125
 _OTHER_CODE: Final = 126  # a type of a newer writer: only measures of any type counted it
 UNKNOWN_CODE: Final = 127  # read from a format that did not remember types
 _UNDONE: Final = 128
-_ITEM_ID: Final = event_fields.place_of("item_id")
-_CATEGORY: Final = event_fields.place_of("category")
-_VALUE: Final = event_fields.place_of("value")
-_CURRENCY: Final = event_fields.place_of("currency")
-_SEARCH_TERM: Final = event_fields.place_of("search_term")
-_LIST_ID: Final = event_fields.place_of("list_id")
-_POSITION: Final = event_fields.place_of("position")
+_ITEM_ID: Final = struct_fields.place_of(Event, "item_id")
+_CATEGORY: Final = struct_fields.place_of(Event, "category")
+_VALUE: Final = struct_fields.place_of(Event, "value")
+_CURRENCY: Final = struct_fields.place_of(Event, "currency")
+_SEARCH_TERM: Final = struct_fields.place_of(Event, "search_term")
+_LIST_ID: Final = struct_fields.place_of(Event, "list_id")
+_POSITION: Final = struct_fields.place_of(Event, "position")
 _EMPTY: Final = "\0"  # an empty text is a value, no text is none
 WIDTH: Final = 5
 """Numbers of each id in `DuplicateWindow.ids`."""
@@ -59,16 +60,16 @@ def id_key(event_id: str) -> int:
 
 def measured_bytes(event: Event) -> bytes:
     """The fields that measures can read."""
-    item: str | None = event_fields.at(event, _ITEM_ID)
-    in_list: str | None = event_fields.at(event, _LIST_ID)
+    item: str | None = struct_fields.at(event, _ITEM_ID)
+    in_list: str | None = struct_fields.at(event, _LIST_ID)
     measured = utf8.lines(
         "" if item is None else item,
-        _shown(event_fields.at(event, _CATEGORY)),
-        _shown(event_fields.at(event, _SEARCH_TERM)),
+        _shown(struct_fields.at(event, _CATEGORY)),
+        _shown(struct_fields.at(event, _SEARCH_TERM)),
         "" if in_list is None else in_list,
-        _shown(event_fields.at(event, _CURRENCY)),
+        _shown(struct_fields.at(event, _CURRENCY)),
     )
-    value, position = event_fields.at(event, _VALUE), event_fields.at(event, _POSITION)
+    value, position = struct_fields.at(event, _VALUE), struct_fields.at(event, _POSITION)
     if value is not None or position is not None:
         measured += f"\n{value}\n{position}".encode()
     return measured

@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from features import event_fields
 from features.adding import Adder, Ms, Offset
 from features.cells import LAYERS, layer_of
 from features.checks import check_field, check_types, types_of, window_of
@@ -22,6 +21,7 @@ from features.definitions import (
     Read,
 )
 from features.reading import Reading
+from schemas import struct_fields
 from schemas.events import Event
 
 
@@ -105,11 +105,11 @@ class ExtremeAdder(Adder):
 
     def __init__(self, measure: Extreme) -> None:
         self._measure = measure
-        self._value = event_fields.place_of(measure.value)
+        self._value = struct_fields.place_of(Event, measure.value)
 
     def add(self, part: ExtremePart, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
-        number: float | None = event_fields.at(event, self._value)
+        number: float | None = struct_fields.at(event, self._value)
         if number is None:
             return
         amount = round(number * MICRO)
@@ -120,7 +120,7 @@ class ExtremeAdder(Adder):
 
     def undo(self, part: ExtremePart, event: Event, time_ms: Ms, offset: Offset) -> None:
         """See Adder."""
-        number: float | None = event_fields.at(event, self._value)
+        number: float | None = struct_fields.at(event, self._value)
         if number is not None:
             amount = round(number * MICRO)
             if any(part.layers[each.number].get(time_ms // each.hop_ms) == amount for each in LAYERS):

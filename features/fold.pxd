@@ -1,11 +1,12 @@
 cimport cython
 from cpython.array cimport array as Int64s
 
-from features cimport event_fields, int64s
+from features cimport int64s
 from features.adding cimport Adder
 from features.cells cimport Layer, add_to_counts, added, count_event, from_on, remove_if_empty
 from features.duplicates cimport DuplicateWindow, check_of, id_key, measured_bytes
 from features.state cimport UserState
+from schemas cimport struct_fields
 from schemas.receipts cimport Position
 
 

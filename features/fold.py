@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from features import event_fields, int64s
+from features import int64s
 from features.adding import Adder
 from features.catalogue import Catalogue
 from features.cells import (
@@ -39,6 +39,7 @@ from features.duplicates import (
 )
 from features.limits import ROOM_BYTES, make_room
 from features.state import NOWHERE, UserState
+from schemas import struct_fields
 from schemas.events import WIRE_TYPES, Event
 from schemas.receipts import Position
 
@@ -64,9 +65,9 @@ class Outcome(StrEnum):  # a string hashes in C, and each record looks its outco
     """The state holds it already and no table needs it."""
 
 
-_EVENT_ID: Final = event_fields.place_of("event_id")
-_TYPE: Final = event_fields.place_of("type")
-_EVENT_TIME: Final = event_fields.place_of("event_time")
+_EVENT_ID: Final = struct_fields.place_of(Event, "event_id")
+_TYPE: Final = struct_fields.place_of(Event, "type")
+_EVENT_TIME: Final = struct_fields.place_of(Event, "event_time")
 _MINUTES: Final = MINUTES
 _HOURS: Final = HOURS
 _DAYS: Final = DAYS
@@ -119,9 +120,9 @@ class Folder:
         """
         if type(event) is not Event:
             raise TypeError(f"{event!r} is not an Event")
-        event_id: str = event_fields.at(event, _EVENT_ID)
-        event_type: str = event_fields.at(event, _TYPE)
-        time_ms: int = event_fields.at(event, _EVENT_TIME)
+        event_id: str = struct_fields.at(event, _EVENT_ID)
+        event_type: str = struct_fields.at(event, _TYPE)
+        time_ms: int = struct_fields.at(event, _EVENT_TIME)
         epoch, offset = position.epoch, position.offset
         key = id_key(event_id)
         if epoch > state.epoch:

@@ -1,6 +1,6 @@
-from features cimport event_fields
 from features.adding cimport Adder
 from features.reading cimport Reading
+from schemas cimport struct_fields
 
 
 cdef class MomentsPart:

@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from features import event_fields
 from features.adding import Adder, Ms, Offset
 from features.checks import check_field, check_types, types_of
 from features.definitions import (
@@ -26,6 +25,7 @@ from features.definitions import (
 )
 from features.duplicates import FORGOTTEN_OFFSET
 from features.reading import Reading
+from schemas import struct_fields
 from schemas.events import Event
 
 Which = Literal["first", "last"]
@@ -137,11 +137,11 @@ class EdgeAdder(Adder):
     """See Edge."""
 
     def __init__(self, field: TextField, which: Which) -> None:
-        self._field, self._is_last = event_fields.place_of(field), which == "last"
+        self._field, self._is_last = struct_fields.place_of(Event, field), which == "last"
 
     def add(self, part: EdgePart, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
-        value: str | None = event_fields.at(event, self._field)
+        value: str | None = struct_fields.at(event, self._field)
         if value is None:
             return
         here, there = (time_ms, offset), (part.time_ms, part.offset)
@@ -151,7 +151,7 @@ class EdgeAdder(Adder):
 
     def undo(self, part: EdgePart, event: Event, time_ms: Ms, offset: Offset) -> None:
         """See Adder."""
-        value: str | None = event_fields.at(event, self._field)
+        value: str | None = struct_fields.at(event, self._field)
         if value is not None:
             part.events = max(0, part.events - 1)
             part.doubt |= (time_ms, offset, value) == (part.time_ms, part.offset, part.value)

@@ -1,10 +1,11 @@
 cimport cython
 from cpython.array cimport array as Int64s
 
-from features cimport event_fields, int64s
+from features cimport int64s
 from features.adding cimport Adder
 from features.reading cimport Reading
 from features.texts cimport shared
+from schemas cimport struct_fields
 
 
 cdef Py_ssize_t _WIDTH

@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from features import event_fields, int64s
+from features import int64s
 from features.adding import Adder, Int64, Ms, Offset
 from features.checks import check_bound, check_field, check_types, types_of
 from features.definitions import (
@@ -28,6 +28,7 @@ from features.definitions import (
 from features.duplicates import FORGOTTEN_OFFSET
 from features.reading import Reading
 from features.texts import shared
+from schemas import struct_fields
 from schemas.events import Event
 
 MAX_LAST: Final = 100  # a sequence is part of every user's state, which must stay small
@@ -118,19 +119,19 @@ class RecentsAdder(Adder):
     """What both sequences share."""
 
     def __init__(self, field: TextField, k: int) -> None:
-        self.field = event_fields.place_of(field)
+        self.field = struct_fields.place_of(Event, field)
         self.k = k
 
     def add(self, part: Part, event: Event, time_ms: Ms, offset: Offset, append_ms: Ms) -> None:
         """See Adder."""
-        value: str | None = event_fields.at(event, self.field)
+        value: str | None = struct_fields.at(event, self.field)
         if value is not None:
             self.put(part, value, time_ms, offset)
 
     def undo(self, part: Part, event: Event, time_ms: Ms, offset: Offset) -> None:
         """See Adder. Inexact only if something was displaced that may belong back into the list."""
         own: RecentsPart = part
-        value: str | None = event_fields.at(event, self.field)
+        value: str | None = struct_fields.at(event, self.field)
         numbers, place = own.places, 0
         while place < len(numbers):
             here = int64s.at(numbers, place + 1) == time_ms and int64s.at(numbers, place + 2) == offset

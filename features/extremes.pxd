@@ -1,0 +1,1 @@
+from schemas cimport struct_fields
