@@ -11,12 +11,13 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final, Protocol
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
+from runtime import partitioning, record_sizes
+from runtime.clock import now_ms
 from runtime.delivery import (
     Acknowledgement,
     Headers,
@@ -27,34 +28,29 @@ from runtime.delivery import (
     RecordTooLarge,
     SendFailed,
 )
-from runtime.partitioning import key_hash
-from runtime.record_sizes import record_bytes
+from runtime.record_batch import HEADER_BYTES, RecordBatch
+from runtime.record_sizes import header_bytes
 from runtime.room import Room
 
 BATCH_BYTES: Final = 256 << 10
-"""The most that aiokafka's builder takes, unless the first record alone is larger."""
+"""The most that is sent as one batch, unless its first record alone is larger."""
 _RETRY_SECONDS: Final = 0.1
-_BATCH_HEADER_BYTES: Final = 64
-_MISJUDGED: Final = "the builder is full before its time: the sizes of records are reckoned too low"
 
 
 class BatchSender(Protocol):
     """The part of AIOKafkaProducer that is needed here."""
 
-    def create_batch(self) -> Any: ...
-
-    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[Any]: ...
+    async def send_batch(self, batch: RecordBatch, topic: str, *, partition: int) -> asyncio.Future[Any]: ...
 
 
-@dataclass(slots=True, eq=False)
 class Flush:
     """Records of one partition that are sent and acknowledged together. `flushed` as in Portion."""
 
-    builder: Any
-    flushed: asyncio.Future[Acknowledgement]
-    count: int = 0
-    size_bytes: int = 0
-    task: asyncio.Task[None] | None = None
+    def __init__(self, flushed: asyncio.Future[Acknowledgement]) -> None:
+        self.batch = RecordBatch(now_ms())
+        self.flushed = flushed
+        self.size_bytes = 0
+        self.task: asyncio.Task[None] | None = None
 
     def fail(self, error: ProducerError) -> None:
         """Tell all who wait; nobody has to."""
@@ -63,16 +59,16 @@ class Flush:
             self.flushed.exception()  # marks it as seen
 
 
-@dataclass(slots=True, eq=False)
 class _Partition:
     """The flushes of one partition: one under way, full ones behind it, and one that takes records."""
 
-    topic: str
-    number: int
-    batch_bytes: int = BATCH_BYTES - _BATCH_HEADER_BYTES
-    sending: Flush | None = None
-    full: deque[Flush] = field(default_factory=deque)
-    open: Flush | None = None
+    def __init__(self, topic: str, number: int) -> None:
+        self.topic = topic
+        self.number = number
+        self.batch_bytes = BATCH_BYTES - HEADER_BYTES
+        self.sending: Flush | None = None
+        self.full: deque[Flush] = deque()
+        self.open: Flush | None = None
 
     def next(self) -> Flush | None:
         if self.full:
@@ -138,46 +134,41 @@ class GroupCommit:
     def add(self, topic: str, partitions: int, record: KeyedRecord, headers: Headers) -> tuple[Flush, int]:
         """Put one record, whose room has been taken, into a flush; that flush, and the record's index in it."""
         key, value = record
-        partition = self._of(topic, partitions)[_number(key, partitions)]
-        size = record_bytes(key, value, headers)
-        flush = self._with_room(partition, size)
-        if flush.builder.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
-            raise AssertionError(_MISJUDGED)
-        flush.count += 1
+        size = record_sizes.record_bytes(key, value) + header_bytes(headers)
+        flush = self._with_room(self._of(topic, partitions)[_number(key, partitions)], size)
+        flush.batch.append_with(key, value, headers)
         flush.size_bytes += size
-        return flush, flush.count - 1
+        return flush, flush.batch.count - 1
 
-    def add_many(
-        self, topic: str, partitions: int, records: Sequence[KeyedRecord], sizes: Sequence[int]
-    ) -> list[Portion]:
-        """Put records, whose room has been taken, into flushes; `sizes` are their `record_bytes`."""
+    def add_many(self, topic: str, partitions: int, records: Sequence[KeyedRecord]) -> list[Portion]:
+        """Put records, whose room has been taken, into flushes."""
         by_partition: list[list[int]] = [[] for _ in range(partitions)]
         for index, (key, _) in enumerate(records):
             by_partition[_number(key, partitions)].append(index)
         portions: list[Portion] = []
-        for partition, indices in zip(self._of(topic, partitions), by_partition, strict=False):
+        own = self._of(topic, partitions)
+        for number in range(partitions):
+            indices = by_partition[number]
             while indices:
-                portion = self._fill(partition, records, sizes, indices)
-                indices = indices[len(portion.indices) :]
+                portion = self._fill(own[number], records, indices)
                 portions.append(portion)
+                indices = indices[len(portion.indices) :]
         return portions
 
-    def _fill(
-        self, partition: _Partition, records: Sequence[KeyedRecord], sizes: Sequence[int], indices: list[int]
-    ) -> Portion:
+    def _fill(self, partition: _Partition, records: Sequence[KeyedRecord], indices: list[int]) -> Portion:
         """Append as many of the records at `indices` as fit into one flush, at least one."""
-        flush = self._with_room(partition, sizes[indices[0]])
-        append, first, count, size_bytes = flush.builder.append, flush.count, flush.count, flush.size_bytes
+        key, value = records[indices[0]]
+        flush = self._with_room(partition, record_sizes.record_bytes(key, value))
+        batch = flush.batch
+        first = batch.count
         for index in indices:
-            if count and size_bytes + sizes[index] > partition.batch_bytes:
-                break
             key, value = records[index]
-            if append(timestamp=None, key=key, value=value) is None:
-                raise AssertionError(_MISJUDGED)
-            count += 1
-            size_bytes += sizes[index]
-        flush.count, flush.size_bytes = count, size_bytes
-        return Portion(indices[: count - first], first, flush.flushed)
+            size = record_sizes.record_bytes(key, value)
+            if batch.count and flush.size_bytes + size > partition.batch_bytes:
+                break
+            batch.append(key, value)
+            flush.size_bytes += size
+        return Portion(indices[: batch.count - first], first, flush.flushed)
 
     def _with_room(self, partition: _Partition, size: int) -> Flush:
         """The flush that takes the partition's next record; a single record always fits."""
@@ -195,8 +186,8 @@ class GroupCommit:
 
     def _open(self, partition: _Partition) -> Flush:
         loop = asyncio.get_running_loop()
-        assert self._producer is not None, "records are added while a producer is connected"
-        partition.open = flush = Flush(self._producer.create_batch(), loop.create_future())
+        flush = Flush(loop.create_future())
+        partition.open = flush
         if partition.sending is None:
             if not self._lingering:
                 loop.call_later(self._linger_seconds, self._linger_over)
@@ -214,7 +205,6 @@ class GroupCommit:
         flush = partition.next()
         if flush is None:
             return
-        flush.builder.close()  # or aiokafka would let it linger
         partition.sending = flush
         if self._waiting_since is None:
             self._waiting_since = time.monotonic()
@@ -223,7 +213,7 @@ class GroupCommit:
 
     async def _send(self, producer: BatchSender, partition: _Partition, flush: Flush) -> None:
         try:
-            answer = await producer.send_batch(flush.builder, partition.topic, partition=partition.number)
+            answer = await producer.send_batch(flush.batch, partition.topic, partition=partition.number)
         except KafkaError as error:
             self._not_sent(partition, flush, error)
             return
@@ -255,7 +245,7 @@ class GroupCommit:
         self._waiting_since = time.monotonic() if self._sending else None
 
     def _settle(self, flush: Flush, outcome: Place | ProducerError) -> None:
-        self._room.give_back(flush.count, flush.size_bytes)
+        self._room.give_back(flush.batch.count, flush.size_bytes)
         if isinstance(outcome, ProducerError):
             flush.fail(outcome)
         elif not flush.flushed.done():
@@ -272,7 +262,7 @@ class GroupCommit:
 
 
 def _number(key: bytes | None, partitions: int) -> int:
-    return random.randrange(partitions) if key is None else key_hash(key) % partitions
+    return random.randrange(partitions) if key is None else partitioning.partition_of(key, partitions)
 
 
 def _place(first: Acknowledgement) -> Place | SendFailed:
@@ -284,7 +274,7 @@ def _place(first: Acknowledgement) -> Place | SendFailed:
 def _failure(partition: _Partition, flush: Flush, error: KafkaError) -> ProducerError:
     if not isinstance(error, MessageSizeTooLargeError):
         return SendFailed(f"unknown outcome: {describe(error)}")
-    if flush.count == 1:
+    if flush.batch.count == 1:
         return RecordTooLarge(str(error) or "larger than the topic allows")
     # The topic takes less than we put together. Which record is too large by itself shows when they come again.
     partition.batch_bytes = flush.size_bytes // 2

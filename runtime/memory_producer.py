@@ -20,7 +20,7 @@ from runtime.delivery import (
     RecordTooLarge,
 )
 from runtime.partitioning import partition_of
-from runtime.record_sizes import sizes_of
+from runtime.record_sizes import record_bytes
 from runtime.room import Room
 
 
@@ -104,7 +104,7 @@ class MemoryProducer:
         self, topic: str, records: Sequence[KeyedRecord], *, in_line: bool = False, give_up_at: float | None = None
     ) -> list[Portion]:
         """See Producer.send_many. Each record is a portion of its own, by way of `send`."""
-        sizes = sizes_of(records)
+        sizes = [record_bytes(key, value) for key, value in records]
         if in_line:
             await self.room.take(len(records), sum(sizes))
         elif not self.room.try_take(len(records), sum(sizes)):

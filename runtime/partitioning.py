@@ -1,4 +1,8 @@
-"""Where Kafka's default partitioner puts a key: every writer of a topic must agree on it."""
+"""Where Kafka's default partitioner puts a key: every writer of a topic must agree on it.
+
+Compiled modules take these functions from the `.pxd`: murmur2 in Python takes 2.4 us for a user id, more than all else
+that is done to send an event.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,7 @@ from typing import Final
 
 from aiokafka.partitioner import murmur2
 
-# murmur2 in Python takes 2.4 us for a user id, more than sending the event. 65 536 keys take some 10 MB.
-_CACHED_KEYS: Final = 1 << 16
+_CACHED_KEYS: Final = 1 << 16  # some 10 MB
 
 
 @lru_cache(_CACHED_KEYS)

@@ -27,8 +27,8 @@ from runtime.delivery import (
     SendFailed,
     send_until_acknowledged,
 )
-from runtime.group_commit import BATCH_BYTES, GroupCommit, describe
-from runtime.record_sizes import record_bytes, sizes_of
+from runtime.group_commit import GroupCommit, describe
+from runtime.record_sizes import header_bytes, record_bytes, total_and_largest
 from runtime.room import Room
 
 __all__ = [
@@ -133,7 +133,7 @@ class EventProducer:
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> Place:
         """See Producer.send."""
-        size = record_bytes(key, value, headers)
+        size = record_bytes(key, value) + header_bytes(headers)
         if size > MAX_RECORD_BYTES:
             raise RecordTooLarge(f"{size} bytes; the most is {MAX_RECORD_BYTES}")
         await self._room.take(1, size)
@@ -147,27 +147,25 @@ class EventProducer:
         self, topic: str, records: Sequence[KeyedRecord], *, in_line: bool = False, give_up_at: float | None = None
     ) -> list[Portion]:
         """See Producer.send_many."""
-        sizes = sizes_of(records)
-        if max(sizes, default=0) > MAX_RECORD_BYTES:
-            return await self._send_what_fits(topic, records, sizes, in_line=in_line, give_up_at=give_up_at)
-        total = sum(sizes)
+        total, largest = total_and_largest(records)
+        if largest > MAX_RECORD_BYTES:
+            return await self._send_what_fits(topic, records, in_line=in_line, give_up_at=give_up_at)
         if in_line:
             await self._room.take(len(records), total)
         elif not self._room.try_take(len(records), total):
             raise Overloaded(_RETRY_AFTER_MS if self.healthy else _RETRY_AFTER_OUTAGE_MS)
         partitions = await self._partitions(topic, len(records), total, give_up_at)
-        return self._commit.add_many(topic, partitions, records, sizes)
+        return self._commit.add_many(topic, partitions, records)
 
     async def _send_what_fits(
         self,
         topic: str,
         records: Sequence[KeyedRecord],
-        sizes: Sequence[int],
         *,
         in_line: bool,
         give_up_at: float | None,
     ) -> list[Portion]:
-        fit = [index for index, size in enumerate(sizes) if size <= MAX_RECORD_BYTES]
+        fit = [index for index, record in enumerate(records) if record_bytes(*record) <= MAX_RECORD_BYTES]
         kept = [records[index] for index in fit]
         portions = await self.send_many(topic, kept, in_line=in_line, give_up_at=give_up_at)
         for portion in portions:
@@ -241,8 +239,6 @@ class EventProducer:
                 client_id=self._client_id,
                 acks="all",
                 enable_idempotence=True,
-                compression_type="zstd",
-                max_batch_size=BATCH_BYTES,
                 request_timeout_ms=_REQUEST_TIMEOUT_MS,
             )
             try:

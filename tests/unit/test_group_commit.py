@@ -3,40 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, NotLeaderForPartitionError, OutOfOrderSequenceNumber
-from aiokafka.partitioner import DefaultPartitioner
-from aiokafka.producer.message_accumulator import BatchBuilder
-from hypothesis import given
-from hypothesis import strategies as st
 
 from runtime.delivery import KeyedRecord, Place, Portion, RecordTooLarge, SendFailed
 from runtime.group_commit import BATCH_BYTES, GroupCommit
 from runtime.partitioning import partition_of
-from runtime.record_sizes import record_bytes, sizes_of
+from runtime.record_batch import RecordBatch
+from runtime.record_sizes import total_and_largest
 from runtime.room import Room
+from tests.unit.record_batches import records_of
 
 TOPIC = "t"
-
-
-@dataclass
-class Builder:
-    """A batch as it was filled."""
-
-    values: list[bytes | None] = field(default_factory=list)
-    closed: bool = False
-
-    def append(
-        self, *, timestamp: int | None, key: bytes | None, value: bytes | None, headers: object = ()
-    ) -> object | None:
-        assert not self.closed
-        self.values.append(value)
-        return object()
-
-    def close(self) -> None:
-        self.closed = True
 
 
 class Kafka:
@@ -48,15 +28,12 @@ class Kafka:
         self.refusals: list[KafkaError] = []
         self._arrived = asyncio.Condition()
 
-    def create_batch(self) -> Builder:
-        return Builder()
-
-    async def send_batch(self, batch: Builder, topic: str, *, partition: int) -> asyncio.Future[Place]:
+    async def send_batch(self, batch: RecordBatch, topic: str, *, partition: int) -> asyncio.Future[Place]:
         if self.refusals:
             raise self.refusals.pop(0)
-        assert batch.closed, "aiokafka lets an open batch linger"
+        assert batch.closed(), "aiokafka lets an open batch linger"
         answer: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
-        self.sent.append((partition, batch.values))
+        self.sent.append((partition, [record.value for record in records_of(batch)]))
         self.answers.append(answer)
         async with self._arrived:
             self._arrived.notify_all()
@@ -80,9 +57,9 @@ class Bench:
     commit: GroupCommit
 
     def add(self, *records: KeyedRecord, partitions: int = 1) -> list[Portion]:
-        sizes = sizes_of(records)
-        assert self.room.try_take(len(records), sum(sizes))
-        return self.commit.add_many(TOPIC, partitions, records, sizes)
+        total, _ = total_and_largest(records)
+        assert self.room.try_take(len(records), total)
+        return self.commit.add_many(TOPIC, partitions, records)
 
 
 @pytest.fixture
@@ -210,29 +187,3 @@ async def test_stopping_sends_what_lingers_and_fails_what_is_not_answered(bench:
     assert answered.last_place().offset == len(answered.indices) - 1
     assert isinstance(unanswered.flushed.exception(), SendFailed)
     assert bench.room.records == 0
-
-
-@given(key=st.binary(max_size=40), partitions=st.integers(1, 50))
-def test_the_partition_of_a_key_is_the_one_aiokafka_chooses(key: bytes, partitions: int) -> None:
-    everything = list(range(partitions))
-    assert partition_of(key, partitions) == DefaultPartitioner()(key, everything, everything)
-
-
-RECORDS = st.lists(
-    st.tuples(
-        st.none() | st.binary(max_size=200),
-        st.none() | st.binary(max_size=20_000),
-        st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=50)), max_size=5),
-    ),
-    max_size=20,
-)
-
-
-@given(records=RECORDS)
-def test_a_record_never_takes_more_room_than_reckoned(
-    records: list[tuple[bytes, bytes, list[tuple[str, bytes]]]],
-) -> None:
-    builder = BatchBuilder(1 << 30, 0)
-    for key, value, headers in records:
-        builder.append(timestamp=None, key=key, value=value, headers=headers)
-    assert builder.size() <= 64 + sum(record_bytes(*record) for record in records)
