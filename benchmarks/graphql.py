@@ -48,14 +48,14 @@ class NotSent(Ingest):
     """Judges, and takes everything that is accepted for acknowledged."""
 
     async def send(self, judged: Judged) -> Outcome:
-        return Outcome(len(judged.accepted), judged.rejected, [], None)
+        return Outcome(len(judged.records), judged.rejected, [], None)
 
 
 class NotJudged(NotSent):
     """Accepts everything, unseen."""
 
     def judge(self, events: Any, *, sent_at_ms: int | None) -> Judged:
-        return Judged([], [], [])
+        return Judged([], [], [], [])
 
 
 class Api:

@@ -6,7 +6,7 @@ Knows nothing of GraphQL.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, cast
 
 import msgspec
@@ -16,13 +16,16 @@ from graphql_api.errors import BadUserInput, Overloaded
 from runtime import delivery, metrics
 from runtime.delivery import Portion, Producer, RecordTooLarge, SendFailed
 from runtime.settings import ApiSettings
-from schemas import topics
+from schemas import struct_fields, topics
 from schemas.events import AcceptedEvent, ClientEvent, Rejection, judge, judge_json
 from schemas.fit_events import FitEvent, judge_fit
 from schemas.receipts import Position
 
 _log = structlog.get_logger(__name__)
 _ACCEPTED, _REJECTED, _RETRY = (metrics.EVENTS.labels(verdict) for verdict in ("accepted", "rejected", "retry"))
+_EVENT_ID: Final = struct_fields.place_of(AcceptedEvent, "event_id")
+_USER_ID: Final = struct_fields.place_of(AcceptedEvent, "user_id")
+_VALUE: Final = struct_fields.place_of(AcceptedEvent, "value")
 _UNKNOWN: Final = "Kafka's answer was lost, so the outcome is unknown"
 
 
@@ -44,8 +47,9 @@ class Retry(msgspec.Struct, frozen=True):
 class Judged(msgspec.Struct, frozen=True):
     """A request's events: those that are fit to be sent, with their indices in the request, and those that are not."""
 
-    indices: list[int]
-    accepted: list[AcceptedEvent]
+    indices: Sequence[int]
+    event_ids: list[str]
+    records: list[delivery.KeyedRecord]
     rejected: list[Rejected]
 
 
@@ -84,18 +88,14 @@ class Ingest:
             raise BadUserInput(f"{len(events)} events in one request; the limit is {self._settings.max_events}")
         received_at_ms = self._clock()
         verdicts = _verdicts(events, received_at_ms, sent_at_ms)
-        accepted = [verdict for verdict in verdicts if isinstance(verdict, AcceptedEvent)]
-        different_ids = {verdict.event_id for verdict in accepted}
-        if len(different_ids) == len(verdicts):
-            return Judged([*range(len(accepted))], accepted, [])
-        return _sorted_out(verdicts)
+        return _all_accepted(verdicts) or _sorted_out(verdicts)
 
     async def send(self, judged: Judged) -> Outcome:
         """Send what is accepted, and answer within `track_deadline_ms`. Raises Overloaded.
 
-        Takes the events out of `judged`, so that they need no memory while Kafka is waited for.
+        Takes the records out of `judged`, so that they need no memory while Kafka is waited for.
         """
-        outcome = await self._send_all(judged) if judged.accepted else Outcome(0, judged.rejected, [], None)
+        outcome = await self._send_all(judged) if judged.records else Outcome(0, judged.rejected, [], None)
         _ACCEPTED.inc(outcome.accepted_count)
         if outcome.rejected:
             _REJECTED.inc(len(outcome.rejected))
@@ -104,19 +104,15 @@ class Ingest:
         return outcome
 
     async def _send_all(self, judged: Judged) -> Outcome:
-        indices, accepted, rejected = judged.indices, judged.accepted, judged.rejected
-        event_ids = [event.event_id for event in accepted]
-        records: list[delivery.KeyedRecord] = [(event.user_id.encode(), event.value) for event in accepted]
-        user_ids = [event.user_id for event in accepted]
-        is_of_one_user = user_ids.count(user_ids[0]) == len(user_ids)
-        accepted.clear()
+        indices, event_ids, rejected = judged.indices, judged.event_ids, judged.rejected
+        is_of_one_user = _have_one_key(judged.records)
         count, retry = 0, []
-        last: delivery.Place | None = None
-        for portion in await self._send(records):
+        last: Portion | None = None
+        for portion in await self._send(judged.records):
             error = portion.flushed.exception() if portion.flushed.done() else None
             if portion.flushed.done() and error is None:
                 count += len(portion.indices)
-                last = portion.last_place()
+                last = portion
                 continue
             for each in portion.indices:
                 index, event_id = indices[each], event_ids[each]
@@ -126,7 +122,8 @@ class Ingest:
                     retry.append(Retry(index, event_id, self._reason(error)))
         rejected.sort(key=lambda entry: entry.index)
         retry.sort(key=lambda entry: entry.index)
-        return Outcome(count, rejected, retry, self._receipt(last) if is_of_one_user else None)
+        receipt = self._receipt(last.last_place()) if is_of_one_user and last is not None else None
+        return Outcome(count, rejected, retry, receipt)
 
     async def _send(self, records: list[delivery.KeyedRecord]) -> list[Portion]:
         """Send until the deadline; portions whose outcome is not known by then are not done. Raises Overloaded.
@@ -159,22 +156,39 @@ class Ingest:
             _log.error("sending an event failed unexpectedly", exc_info=error)
         return _UNKNOWN
 
-    def _receipt(self, last: delivery.Place | None) -> Position | None:
+    def _receipt(self, last: delivery.Place) -> Position | None:
         """Where to wait for: nowhere if the epoch has not been read from the store."""
         epoch = self._events_epoch()
-        return None if last is None or epoch is None else Position(epoch, last.partition, last.offset)
+        return None if epoch is None else Position(epoch, last.partition, last.offset)
 
 
-def _sorted_out(verdicts: Iterable[AcceptedEvent | Rejection]) -> Judged:
+def _all_accepted(verdicts: list[AcceptedEvent | Rejection]) -> Judged | None:
+    """None if one is rejected, or comes a second time."""
+    event_ids: list[str] = []
+    records: list[delivery.KeyedRecord] = []
+    for verdict in verdicts:
+        if type(verdict) is not AcceptedEvent:
+            return None
+        event_ids.append(struct_fields.at(verdict, _EVENT_ID))
+        user_id: str = struct_fields.at(verdict, _USER_ID)
+        records.append((user_id.encode(), struct_fields.at(verdict, _VALUE)))
+    if len(set(event_ids)) < len(event_ids):
+        return None
+    return Judged(range(len(records)), event_ids, records, [])
+
+
+def _sorted_out(verdicts: list[AcceptedEvent | Rejection]) -> Judged:
     """Rejected beside accepted ones; an event that comes a second time is rejected."""
-    judged = Judged([], [], [])
+    indices: list[int] = []
+    judged = Judged(indices, [], [], [])
     first_index: dict[str, int] = {}
     for index, verdict in enumerate(verdicts):
         if isinstance(verdict, AcceptedEvent):
             first = first_index.setdefault(verdict.event_id, index)
             if first == index:
-                judged.indices.append(index)
-                judged.accepted.append(verdict)
+                indices.append(index)
+                judged.event_ids.append(verdict.event_id)
+                judged.records.append((verdict.user_id.encode(), verdict.value))
                 continue
             message = f"the request holds this event already at index {first}"
             verdict = Rejection("DUPLICATE_IN_BATCH", message, "eventId", verdict.event_id)
@@ -182,9 +196,14 @@ def _sorted_out(verdicts: Iterable[AcceptedEvent | Rejection]) -> Judged:
     return judged
 
 
+def _have_one_key(records: list[delivery.KeyedRecord]) -> bool:
+    first, _ = records[0]
+    return all(key == first for key, _ in records)
+
+
 def _verdicts(events: Sequence[object], received_at_ms: int, sent_at_ms: int | None) -> list[AcceptedEvent | Rejection]:
-    if {*map(type, events)} == {FitEvent}:
-        return judge_fit(cast("Sequence[FitEvent]", events), received_at_ms=received_at_ms, sent_at_ms=sent_at_ms)
+    if all(type(event) is FitEvent for event in events):
+        return judge_fit(cast("list[FitEvent]", events), received_at_ms=received_at_ms, sent_at_ms=sent_at_ms)
     return [_verdict(event, received_at_ms, sent_at_ms) for event in events]
 
 

@@ -9,10 +9,13 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+
+from schemas import utc
+from schemas.uuids import UUID_SHAPE
 
 EventType = Literal[
     "view_item",
@@ -133,7 +136,6 @@ _encoder: Final = msgspec.json.Encoder()
 encode_event: Final = _encoder.encode
 encode_events: Final = _encoder.encode_lines
 _record_decoder = msgspec.json.Decoder(Event)
-UUID_SHAPE: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 _ID_FIELDS = ("user_id", "item_id", "list_id")
 _TEXT_FIELDS = ("category", "currency", "search_term")
 _WIRE_NAME = {field.name: field.encode_name for field in msgspec.structs.fields(ClientEvent)}
@@ -142,11 +144,7 @@ _REQUIRED = tuple(_WIRE_NAME[name] for name in ("event_id", "type", "user_id", "
 
 def epoch_ms(moment: datetime) -> int:
     """Milliseconds since the epoch, rounded down. `moment` must carry an offset."""
-    return (moment.astimezone(UTC) - EPOCH) // ONE_MS
-
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-ONE_MS: Final = timedelta(milliseconds=1)
+    return utc.ms(moment.astimezone(UTC))
 
 
 def judge_json(value: object, *, received_at_ms: int, sent_at_ms: int | None) -> AcceptedEvent | Rejection:

@@ -6,29 +6,25 @@ and the depth of `properties`. `judge_fit` gives the verdict of `judge`; a prope
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import compress
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, UnsetType
 
+from schemas import json_lines, struct_fields, utc, uuids
 from schemas.events import (
-    EPOCH,
     INT32_MAX,
     MAX_AGE_MS,
     MAX_AHEAD_MS,
     MAX_DEPTH,
     MAX_EVENT_BYTES,
     MAX_VALUE,
-    ONE_MS,
     AcceptedEvent,
     ClientEvent,
     EventType,
     Id,
     Rejection,
     Text,
-    are_uuids,
     depth_exceeds,
     encode_events,
     judge,
@@ -61,35 +57,57 @@ class FitEvent(ClientEvent, gc=False):
     received_at: _Ours | UnsetType = UNSET
 
 
+_EVENT_ID: Final = struct_fields.place_of(FitEvent, "event_id")
+_USER_ID: Final = struct_fields.place_of(FitEvent, "user_id")
+_OCCURRED_AT: Final = struct_fields.place_of(FitEvent, "occurred_at")
+_PROPERTIES: Final = struct_fields.place_of(FitEvent, "properties")
+_EVENT_TIME: Final = struct_fields.place_of(FitEvent, "event_time")
+_RECEIVED_AT: Final = struct_fields.place_of(FitEvent, "received_at")
+
+
 def judge_fit(
-    events: Sequence[FitEvent], *, received_at_ms: int, sent_at_ms: int | None
+    events: list[FitEvent], *, received_at_ms: int, sent_at_ms: int | None
 ) -> list[AcceptedEvent | Rejection]:
     """What `judge` says of each of `events`, which were decoded as that. Raises OverflowError as it does."""
-    if not are_uuids([event.event_id for event in events]):
-        return [judge(event, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms) for event in events]
+    return _judged(events, received_at_ms, sent_at_ms)
+
+
+def _judged(events: list[FitEvent], received_at_ms: int, sent_at_ms: int | None) -> list[AcceptedEvent | Rejection]:
     shift = 0 if sent_at_ms is None else received_at_ms - sent_at_ms
-    usual = [_take_times(event, received_at_ms, shift) for event in events]
+    earliest, latest = received_at_ms - shift - MAX_AGE_MS, received_at_ms - shift + MAX_AHEAD_MS
+    ids: list[str | None] = []
+    usual: list[FitEvent] = []
+    for event in events:
+        event_id = _usual_id(event)
+        if event_id is not None:
+            occurred_at = utc.ms(struct_fields.at(event, _OCCURRED_AT))
+            if earliest <= occurred_at <= latest:
+                struct_fields.put(event, _EVENT_TIME, occurred_at + shift)
+                struct_fields.put(event, _RECEIVED_AT, received_at_ms)
+                usual.append(event)
+            else:
+                event_id = None
+        ids.append(event_id)
     # All at once take half of one by one; JSON holds no line feed.
-    values = iter(encode_events(list(compress(events, usual))).split(b"\n"))
+    values = json_lines.split(encode_events(usual))
     verdicts: list[AcceptedEvent | Rejection] = []
-    for event, is_usual in zip(events, usual, strict=True):
-        if is_usual:
-            value = next(values)
+    place = 0
+    for index, event in enumerate(events):
+        event_id = ids[index]
+        if event_id is not None:
+            value = values[place]
+            place += 1
             if len(value) <= MAX_EVENT_BYTES:
-                verdicts.append(AcceptedEvent(event.event_id.lower(), event.user_id, value))
+                verdicts.append(AcceptedEvent(event_id, struct_fields.at(event, _USER_ID), value))
                 continue
             event.event_time = event.received_at = UNSET
         verdicts.append(judge(event, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms))
     return verdicts
 
 
-def _take_times(event: FitEvent, received_at_ms: int, shift_ms: int) -> bool:
-    """Set both times of the event, if neither its time nor its properties are unusual; whether they are not."""
-    occurred_at, properties = event.occurred_at, event.properties
-    if occurred_at.tzinfo is not UTC or (properties is not None and depth_exceeds(properties, MAX_DEPTH)):
-        return False
-    event_time = (occurred_at - EPOCH) // ONE_MS + shift_ms
-    if not received_at_ms - MAX_AGE_MS <= event_time <= received_at_ms + MAX_AHEAD_MS:
-        return False
-    event.event_time, event.received_at = event_time, received_at_ms
-    return True
+def _usual_id(event: FitEvent) -> str | None:
+    """The id in lower case; None if the event's id, offset of time or properties are not the usual ones."""
+    moment, properties = struct_fields.at(event, _OCCURRED_AT), struct_fields.at(event, _PROPERTIES)
+    if moment.tzinfo is not UTC or (properties is not None and depth_exceeds(properties, MAX_DEPTH)):
+        return None
+    return uuids.lowered(struct_fields.at(event, _EVENT_ID))

@@ -232,7 +232,7 @@ class LosesTheOutcome(Ingest):
     sent = 0
 
     async def send(self, judged: Judged) -> Outcome:
-        self.sent += len(judged.accepted)
+        self.sent += len(judged.records)
         raise RuntimeError("bug")
 
 

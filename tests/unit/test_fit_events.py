@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -73,6 +73,50 @@ def test_the_edges_of_time_are_those_of_judge(ahead_ms: int) -> None:
     assert isinstance(verdict, AcceptedEvent) == (-MAX_AGE_MS <= ahead_ms <= MAX_AHEAD_MS)
     if isinstance(verdict, AcceptedEvent):
         assert orjson.loads(verdict.value)["eventTime"] == epoch_ms(occurred_at)
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+@example(datetime(2028, 2, 29, 23, 59, 59, 999_999, UTC))
+@example(datetime(2100, 3, 1, tzinfo=UTC))
+@example(datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC))
+def test_any_moment_is_the_same_millisecond_to_both(occurred_at: datetime) -> None:
+    received_at_ms = (occurred_at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    (verdict,) = judge_fit(
+        [msgspec.convert(fit(occurredAt=occurred_at), FitEvent)], received_at_ms=received_at_ms, sent_at_ms=None
+    )
+    assert isinstance(verdict, AcceptedEvent)
+    assert orjson.loads(verdict.value)["eventTime"] == received_at_ms == epoch_ms(occurred_at)
+
+
+UUID = "0190a5c8-9b1e-7cc3-98c4-dc0c0c07398f"
+
+
+@pytest.mark.parametrize(
+    "event_id",
+    [
+        UUID.upper(),
+        UUID[:-1] + "F",
+        "",
+        UUID[:-1],
+        UUID + "0",
+        UUID.replace("-", ""),
+        UUID.replace("-", "0", 1),
+        UUID[:8] + "--" + UUID[10:],
+        UUID[:7] + "-" + UUID[7] + UUID[9:],
+        "g" + UUID[1:],
+        "{" + UUID[1:],
+        "\uff10" + UUID[1:],
+        "\u0660" * 36,
+        UUID[:-1] + "\0",
+        "\n" + UUID[1:],
+    ],
+)
+def test_the_form_of_an_id_is_judged_as_by_judge(event_id: str) -> None:
+    body = json.dumps(fit(eventId=event_id)).encode()
+    verdict = usual_verdict(body, None)
+    reference = msgspec.convert(orjson.loads(body), ClientEvent)
+    assert verdict == judge(reference, received_at_ms=RECEIVED_MS, sent_at_ms=None)
+    assert isinstance(verdict, AcceptedEvent) == (event_id.lower() == UUID)
 
 
 @pytest.mark.parametrize("excess", [0, 1])
