@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from schemas import utc
+from schemas import struct_fields, utc, uuids
 from schemas.uuids import UUID_SHAPE
 
 EventType = Literal[
@@ -112,6 +112,10 @@ class Event(msgspec.Struct, rename="camel", frozen=True, gc=False):
     list_id: Id | None = None
     position: Annotated[int, msgspec.Meta(ge=0, le=INT32_MAX)] | None = None
     undoes: str | None = None
+
+
+_EVENT_ID: Final = struct_fields.place_of(Event, "event_id")
+_TYPE: Final = struct_fields.place_of(Event, "type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,24 +237,18 @@ def decode_record(value: bytes) -> Event:
 
 
 def decode_records(values: Sequence[bytes | None]) -> list[Event] | None:
-    """What `decode_record` gives for each of `values`, in two thirds of the time; None if it refuses one of them."""
+    """What `decode_record` gives for each of `values`, in less time; None if it refuses one of them."""
     decode = _record_decoder.decode
     try:
         events = [decode(value) for value in values]  # type: ignore[arg-type]  # None raises TypeError
     except (TypeError, ValueError, RecursionError):
         return None
-    ids = [event.event_id for event in events]
-    ids += [event.undoes or "" for event in events if event.type == UNDO]
-    return events if are_uuids(ids) else None
-
-
-def are_uuids(ids: list[str]) -> bool:
-    """Whether all `ids` have the form of a UUID: all at once takes a fifth of one after the other."""
-    return "\n".join(ids).encode().translate(_DIGITS_AS_0) == b"\n".join([_UUID_FORM] * len(ids))
-
-
-_UUID_FORM: Final = b"00000000-0000-0000-0000-000000000000"
-_DIGITS_AS_0: Final = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)
+    for event in events:
+        if uuids.lowered(struct_fields.at(event, _EVENT_ID)) is None:
+            return None
+        if struct_fields.at(event, _TYPE) == UNDO and not uuids.lowered(event.undoes or ""):
+            return None
+    return events
 
 
 def depth_exceeds(value: object, limit: int) -> bool:

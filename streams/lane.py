@@ -11,11 +11,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from streams.records import Record
+from runtime.delivery import LogRecord
+from streams.records import value_bytes
 
 Finish = Callable[[], Awaitable[None]]
 """What remains to be done for a batch whose rows are durable, before it may be acknowledged."""
-FoldBatch = Callable[[Sequence[Record]], Awaitable[Finish]]
+FoldBatch = Callable[[Sequence[LogRecord]], Awaitable[Finish]]
 
 # One that is being folded and one that is being finished.
 _UNACKNOWLEDGED_BATCHES: Final = 2
@@ -32,13 +33,13 @@ class Delivery:
     `behind`: by how many offsets they lie behind the end of the log, as far as that is known.
     """
 
-    records: Sequence[Record]
+    records: Sequence[LogRecord]
     acknowledge: Callable[[], None]
     behind: int = 0
     size_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size_bytes", sum(len(record.value or b"") for record in self.records))
+        object.__setattr__(self, "size_bytes", value_bytes(self.records))
 
 
 class Budget:

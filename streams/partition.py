@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -15,13 +15,15 @@ from features.fold import Folder, Outcome
 from features.packing import pack, unpack
 from features.state import UserState, new_state
 from runtime import metrics
+from runtime.delivery import LogRecord
+from schemas import struct_fields
 from schemas.events import Event
 from schemas.receipts import Position
 from storage import StateRow, StoreUnavailable, TimelineRow, UserStore
 from streams.announcer import FeatureAnnouncer
 from streams.dead_letters import DeadLetterOffice
 from streams.lane import Finish
-from streams.records import DeadLetter, DeadLetterCode, Readable, Record, read
+from streams.records import DeadLetter, DeadLetterCode, Readable, read
 from streams.state_cache import CacheRoom
 
 log = structlog.get_logger()
@@ -58,7 +60,7 @@ class _Batch:
 class _FoldFailed(Exception):
     """Folding these records, or packing what they made of their user, raised errors; the states are ruins now."""
 
-    def __init__(self, errors: list[tuple[Record, Exception]]) -> None:
+    def __init__(self, errors: list[tuple[LogRecord, Exception]]) -> None:
         super().__init__(errors)
         self.errors = errors
 
@@ -70,7 +72,7 @@ class PartitionFold:
         self._pipeline = pipeline
         self._states = pipeline.cache_room.new_cache()
 
-    async def fold(self, records: Sequence[Record]) -> Finish:
+    async def fold(self, records: Sequence[LogRecord]) -> Finish:
         """Fold a batch; returns when its rows and dead letters are durable. Waits while the store is away.
 
         What it returns publishes the changed features as they are now, so the next batch may be folded meanwhile.
@@ -92,13 +94,15 @@ class PartitionFold:
 
     def _sort_out(self, readable: list[Readable]) -> tuple[list[Readable], list[DeadLetter]]:
         """Part the records of users who belong to another partition: one that lay in two would have no order."""
-        new_users = {event.user_id: record.partition for record, event in readable if event.user_id not in self._states}
-        place = {user_id: self._pipeline.partition_of(user_id) for user_id in new_users}
-        foreign = {user_id for user_id, partition in new_users.items() if place[user_id] != partition}
+        if not readable:
+            return readable, []
+        partition, partition_of = readable[0][0].partition, self._pipeline.partition_of
+        new_users = [user_id for user_id in _users_of(readable) if user_id not in self._states]
+        foreign = {user_id for user_id in new_users if partition_of(user_id) != partition}
         if not foreign:
             return readable, []
         misplaced = [
-            DeadLetter(record, "WRONG_PARTITION", f"the partition of this user is {place[event.user_id]}")
+            DeadLetter(record, "WRONG_PARTITION", f"the partition of this user is {partition_of(event.user_id)}")
             for record, event in readable
             if event.user_id in foreign
         ]
@@ -111,7 +115,7 @@ class PartitionFold:
         """
         failed: list[DeadLetter] = []
         while True:
-            user_ids = dict.fromkeys([event.user_id for _, event in readable])
+            user_ids = _users_of(readable)
             await self._load(user_ids)
             try:
                 batch = self._fold(readable, {user_id: self._states[user_id] for user_id in user_ids})
@@ -147,24 +151,12 @@ class PartitionFold:
             state = new_state(catalogue) if blob is None else unpack(blob, catalogue)
             self._states.put(user_id, state, len(blob or b""))
 
-    def _fold(self, readable: Sequence[Readable], states: Mapping[str, UserState]) -> _Batch:
+    def _fold(self, readable: list[Readable], states: dict[str, UserState]) -> _Batch:
         """Fold every event; nothing here waits, so a batch is folded as a whole."""
         batch = _Batch()
-        epoch, fold, outcomes = self._pipeline.events_epoch, self._pipeline.folder.fold, batch.outcomes
-        for record, event in readable:
-            user_id = event.user_id
-            state = states[user_id]
-            try:
-                outcome = fold(state, event, Position(epoch, record.partition, record.offset), record.timestamp)
-            except Exception as error:
-                raise _FoldFailed([(record, error)]) from error
-            outcomes[outcome] += 1
-            effect = _EFFECTS[outcome]
-            (batch.changed if effect.changes_state else batch.replayed)[user_id] = state
-            if effect.letter is not None:
-                batch.refused.append(DeadLetter(record, *effect.letter, stage="fold"))
-            if effect.in_timeline:
-                batch.events.append(_timeline_row(record, event))
+        folded = _fold_into(batch, readable, states, self._pipeline.folder, self._pipeline.events_epoch)
+        if folded:
+            batch.outcomes[Outcome.FOLDED] += folded
         return batch
 
     def _pack(self, batch: _Batch, readable: Sequence[Readable]) -> None:
@@ -256,19 +248,74 @@ _EFFECTS: Final[dict[Outcome, _Effect]] = {
 }
 
 
-def _failed_letter(what: str, record: Record, cause: Exception) -> DeadLetter:
+_USER_ID: Final = struct_fields.place_of(Event, "user_id")
+_EVENT_ID: Final = struct_fields.place_of(Event, "event_id")
+_TYPE: Final = struct_fields.place_of(Event, "type")
+_EVENT_TIME: Final = struct_fields.place_of(Event, "event_time")
+_PARTITION: Final = struct_fields.place_of(LogRecord, "partition")
+_OFFSET: Final = struct_fields.place_of(LogRecord, "offset")
+_TIMESTAMP: Final = struct_fields.place_of(LogRecord, "timestamp")
+_VALUE: Final = struct_fields.place_of(LogRecord, "value")
+
+
+def _users_of(readable: list[Readable]) -> dict[str, None]:
+    """The users of the events, each once."""
+    users: dict[str, None] = {}
+    for _, event in readable:
+        users[struct_fields.at(event, _USER_ID)] = None
+    return users
+
+
+def _fold_into(
+    batch: _Batch, readable: list[Readable], states: dict[str, UserState], folder: Folder, epoch: int
+) -> int:
+    """Fold every event and note in `batch` what it changes; returns how many were FOLDED, all others are counted."""
+    changed, events, folded = batch.changed, batch.events, 0
+    for record, event in readable:
+        user_id = struct_fields.at(event, _USER_ID)
+        state = states[user_id]
+        position = Position(epoch, struct_fields.at(record, _PARTITION), struct_fields.at(record, _OFFSET))
+        try:
+            outcome = folder.fold(state, event, position, struct_fields.at(record, _TIMESTAMP))
+        except Exception as error:
+            raise _FoldFailed([(record, error)]) from error
+        if outcome is _FOLDED:
+            folded += 1
+            changed[user_id] = state
+            events.append(_timeline_row(record, event))
+        else:
+            _note(batch, outcome, record, event, state)
+    return folded
+
+
+_FOLDED: Final = Outcome.FOLDED
+
+
+def _note(batch: _Batch, outcome: Outcome, record: LogRecord, event: Event, state: UserState) -> None:
+    """What an outcome other than the usual one changes."""
+    batch.outcomes[outcome] += 1
+    effect = _EFFECTS[outcome]
+    (batch.changed if effect.changes_state else batch.replayed)[event.user_id] = state
+    if effect.letter is not None:
+        batch.refused.append(DeadLetter(record, *effect.letter, stage="fold"))
+    if effect.in_timeline:
+        batch.events.append(_timeline_row(record, event))
+
+
+def _failed_letter(what: str, record: LogRecord, cause: Exception) -> DeadLetter:
     log.error(f"{what} failed", offset=record.offset, exc_info=cause)
     return DeadLetter(record, "FOLD_FAILED", f"{what}: {cause!r}", stage="fold")
 
 
-def _timeline_row(record: Record, event: Event) -> TimelineRow:
+def _timeline_row(record: LogRecord, event: Event) -> TimelineRow:
     # A row is never changed, so the append time in us serves as its version on every replay.
-    assert record.value is not None
+    event_id: str = struct_fields.at(event, _EVENT_ID)
+    timestamp: int = struct_fields.at(record, _TIMESTAMP)
     return TimelineRow(
-        event.user_id,
-        event.event_time,
-        event.event_id.lower(),
-        event.type,
-        record.value,
-        version=record.timestamp * 1000,
+        struct_fields.at(event, _USER_ID),
+        struct_fields.at(event, _EVENT_TIME),
+        event_id.lower(),
+        struct_fields.at(event, _TYPE),
+        struct_fields.at(record, _VALUE),
+        timestamp * 1000,
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import msgspec
 
+from runtime.delivery import LogRecord
+from schemas import struct_fields
 from schemas.events import Event, decode_record, decode_records
 
 DeadLetterCode = Literal[
@@ -23,45 +25,65 @@ DeadLetterCode = Literal[
 ]
 
 # The API tolerates 5 minutes by its own clock; a day more than covers clocks that differ between API and broker.
-MAX_AHEAD_MS: Final = 86_400_000
+_MAX_AHEAD_MS: Final = 86_400_000
 
-
-class Record(Protocol):
-    """What we need of a record that a consumer reads. `timestamp` is the broker's LogAppendTime in ms."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-
-
-Readable = tuple[Record, Event]
+Readable = tuple[LogRecord, Event]
 """A record that holds an event, and the event."""
+
+_TIMESTAMP: Final = struct_fields.place_of(LogRecord, "timestamp")
+_VALUE: Final = struct_fields.place_of(LogRecord, "value")
+_EVENT_TIME: Final = struct_fields.place_of(Event, "event_time")
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A record that cannot be folded, and why."""
 
-    record: Record
+    record: LogRecord
     code: DeadLetterCode
     message: str
     stage: Literal["decode", "fold"] = "decode"
 
 
-def read(records: Sequence[Record]) -> tuple[list[Readable], list[DeadLetter]]:
-    """Decode the records. A poison record never touches its neighbours."""
-    events = decode_records([record.value for record in records])
-    if events is not None and not any(map(_is_in_the_future, records, events)):
-        return [*zip(records, events, strict=True)], []
+def value_bytes(records: Sequence[LogRecord]) -> int:
+    """Of all of them together. Raises TypeError unless each is a LogRecord."""
+    total = 0
+    for value in _values(records):
+        total += 0 if value is None else len(value)
+    return total
+
+
+def read(records: Sequence[LogRecord]) -> tuple[list[Readable], list[DeadLetter]]:
+    """Decode the records. A poison record never touches its neighbours. Raises TypeError as `value_bytes` does."""
+    events = decode_records(_values(records))
+    if events is not None:
+        readable = _readable(records, events)
+        if readable is not None:
+            return readable, []
+    return _read_one_by_one(records)
+
+
+def _values(records: Sequence[LogRecord]) -> list[bytes | None]:
+    values: list[bytes | None] = []
+    for record in records:
+        if type(record) is not LogRecord:
+            raise TypeError(f"{record!r} is no LogRecord")
+        values.append(struct_fields.at(record, _VALUE))
+    return values
+
+
+def _readable(records: Sequence[LogRecord], events: list[Event]) -> list[Readable] | None:
+    """Each record with its event; None if one lies too far ahead."""
+    readable: list[Readable] = []
+    for index, record in enumerate(records):
+        event = events[index]
+        if _is_in_the_future(record, event):
+            return None
+        readable.append((record, event))
+    return readable
+
+
+def _read_one_by_one(records: Sequence[LogRecord]) -> tuple[list[Readable], list[DeadLetter]]:
     readable: list[Readable] = []
     poison: list[DeadLetter] = []
     for record in records:
@@ -73,7 +95,7 @@ def read(records: Sequence[Record]) -> tuple[list[Readable], list[DeadLetter]]:
     return readable, poison
 
 
-def _read_one(record: Record) -> Event | DeadLetter:
+def _read_one(record: LogRecord) -> Event | DeadLetter:
     if record.value is None:
         return DeadLetter(record, "EMPTY", "the record has no value")
     try:
@@ -88,8 +110,10 @@ def _read_one(record: Record) -> Event | DeadLetter:
     return event
 
 
-def _is_in_the_future(record: Record, event: Event) -> bool:
-    return event.event_time > record.timestamp + MAX_AHEAD_MS
+def _is_in_the_future(record: LogRecord, event: Event) -> bool:
+    event_time: int = struct_fields.at(event, _EVENT_TIME)
+    timestamp: int = struct_fields.at(record, _TIMESTAMP)
+    return event_time > timestamp + _MAX_AHEAD_MS
 
 
 def _is_syntax_error(error: Exception) -> bool:

@@ -7,12 +7,12 @@ import sys
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 from aiokafka import AIOKafkaConsumer
@@ -23,20 +23,13 @@ from loadgen.client import Client
 from loadgen.drive import Books, Driver
 from loadgen.traffic import Request, Shape, plan
 from loadgen.verify import verify
+from runtime.delivery import LogRecord
 from runtime.settings import Settings
 from schemas.topics import EVENTS
 from storage import CassandraUserStore
 from storage.session import connect, execute_all
-from streams.records import Record
 
 SABOTAGED = Path(__file__).with_name("sabotaged_worker.py")
-
-
-class LogRecord(Record, Protocol):
-    """A record as read back, with its headers."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60, what: str = "a condition") -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from runtime.delivery import LogRecord
 from streams.lane import Budget, Delivery, Finish, Lane
-from streams.records import Record
 
 LONG_SECONDS = 60.0  # a grace that no test uses up
 
@@ -29,7 +28,7 @@ class Desk:
         self.finished: list[list[int]] = []
         self.finish_error: Exception | None = None
 
-    async def fold(self, records: Sequence[Record]) -> Finish:
+    async def fold(self, records: Sequence[LogRecord]) -> Finish:
         self.begun.put_nowait([record.offset for record in records])
         await self._may_finish.acquire()
         if self.error is not None:
