@@ -64,10 +64,12 @@ class _Finder:
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name not in MODULES:
             return None
-        if name in _typed() and not all(_library(each).exists() for each in _typed()):
+        together = _typed() if name in _typed() else [name]
+        libraries = _libraries(together)
+        if any(_runs_as_python(each) or not libraries[each].exists() for each in together):
             return None
-        library = _library(name)
-        return importlib.util.spec_from_file_location(name, library) if library.exists() else None
+        library = libraries[name]
+        return importlib.util.spec_from_file_location(name, library)
 
 
 def install() -> None:
@@ -78,12 +80,17 @@ def install() -> None:
 
 def loaded() -> list[str]:
     """The compiled modules of this process."""
-    return [name for name in MODULES if Path(getattr(sys.modules.get(name), "__file__", "")).parent == BUILT]
+    return [name for name in MODULES if name in sys.modules and not _runs_as_python(name)]
+
+
+def _runs_as_python(name: str) -> bool:
+    """Whether it has been imported from its source: before there was a finder, or because nothing else was there."""
+    return name in sys.modules and Path(getattr(sys.modules[name], "__file__", "")).parent != BUILT
 
 
 def missing() -> list[str]:
     """The modules whose source of now has not been compiled."""
-    return [name for name in MODULES if not _library(name).exists()]
+    return [name for name, library in _libraries(MODULES).items() if not library.exists()]
 
 
 def build() -> None:
@@ -94,8 +101,9 @@ def build() -> None:
         for file in {_file(name, ".py") for name in names} | _sources_of_typed():
             _copy(file, Path(scratch))
         list(pool.map(_translate, [names[core::cores] for core in range(cores)], [Path(scratch)] * cores))
-        list(pool.map(_compile, names, [Path(scratch)] * len(names)))
-    for old in set(BUILT.glob("*.so")) - {_library(name) for name in MODULES}:
+        libraries = _libraries(names, Path(scratch))
+        list(pool.map(_compile, names, [Path(scratch)] * len(names), [libraries[name] for name in names]))
+    for old in set(BUILT.glob("*.so")) - set(_libraries(MODULES).values()):
         old.unlink(missing_ok=True)
 
 
@@ -114,12 +122,18 @@ def _sources_of_typed() -> set[Path]:
     return {_file(name, ".py") for name in _typed()} | declarations
 
 
-def _library(name: str, root: Path | None = None) -> Path:
-    """Where the compiled module of the source under `root`, ours by default, lies if it is there."""
-    files = [_file(name, ".py"), *(sorted(_sources_of_typed()) if name in _typed() else ())]
-    source = b"".join(((root or ROOT) / file).read_bytes() for file in files)
-    digest = hashlib.sha256(source + _toolchain()).hexdigest()[:20]
-    return BUILT / f"{name}-{digest}{sysconfig.get_config_var('EXT_SUFFIX')}"
+def _libraries(names: Sequence[str], root: Path | None = None) -> dict[str, Path]:
+    """Where the compiled modules of the sources under `root`, ours by default, lie if they are there."""
+    root, typed = root or ROOT, _typed()
+    common = b""
+    if not set(names).isdisjoint(typed):
+        common = hashlib.sha256(b"".join((root / file).read_bytes() for file in sorted(_sources_of_typed()))).digest()
+    libraries = {}
+    for name in names:
+        source = (root / _file(name, ".py")).read_bytes() + (common if name in typed else b"")
+        digest = hashlib.sha256(source + _toolchain()).hexdigest()[:20]
+        libraries[name] = BUILT / f"{name}-{digest}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    return libraries
 
 
 @functools.cache
@@ -146,14 +160,14 @@ def _copy(file: Path, scratch: Path) -> None:
     copy.write_bytes((ROOT / file).read_bytes())
 
 
-def _compile(name: str, scratch: Path) -> None:
+def _compile(name: str, scratch: Path, library: Path) -> None:
     """C -> shared library, which appears under its name only when it is whole."""
     half = scratch / f"{name}.so"
     includes = [f"-I{sysconfig.get_path(kind)}" for kind in ("include", "platinclude")]
     linker = shlex.split(sysconfig.get_config_var("LDSHARED"))
     level = _LEVEL_OF_TYPED if name in _typed() else _LEVEL
     _run([*linker, level, *_C_FLAGS, *includes, _file(name, ".c"), "-o", half], scratch)
-    half.replace(_library(name, scratch))
+    half.replace(library)
 
 
 def _run(command: Sequence[str | Path], folder: Path) -> None:

@@ -38,8 +38,13 @@ from features.packing import pack, unpack
 from features.state import new_state
 from loadgen.simulation import Simulation
 from runtime import native
-from schemas.events import decode_record
+from runtime.delivery import LogRecord
+from runtime.record_batch import RecordBatch
+from schemas.events import AcceptedEvent, decode_record
+from schemas.fit_events import FitEvent, judge_fit
 from schemas.receipts import Position
+from streams import records as reading
+import msgspec
 import orjson
 
 digest, log = hashlib.sha256(), Simulation(events=6_000, users=40).log()
@@ -107,6 +112,23 @@ for place, column in enumerate(astuple(packed)):
                 digest.update(repr(len(read)).encode())
             except ValueError:
                 digest.update(b"refused")
+events = [
+    {
+        "eventId": f"{number:08x}-0000-7000-8000-00000000000{'aF-'[number % 3]}",
+        "type": "view_item",
+        "userId": f"zo\u00eb {number % 7}",
+        "occurredAt": f"2026-0{1 + number % 3}-{10 + number % 18}T12:00:00" + ("Z" if number % 5 else "+01:00"),
+    }
+    for number in range(900)
+]
+batch, records = RecordBatch(1), []
+for verdict in judge_fit(msgspec.convert(events, list[FitEvent]), received_at_ms=1_772_500_000_000, sent_at_ms=None):
+    digest.update(repr(verdict).encode())
+    if isinstance(verdict, AcceptedEvent):
+        batch.append(verdict.user_id.encode(), verdict.value)
+        records.append(LogRecord("t", 0, len(records), 1_772_500_000_000, b"key", verdict.value, ()))
+digest.update(batch._build())
+digest.update(repr((len(records), reading.value_bytes(records), reading.read(records))).encode())
 print(len(native.loaded()), digest.hexdigest())
 """
 
@@ -197,6 +219,23 @@ def test_modules_that_know_each_others_c_types_are_compiled_and_loaded_together(
     next(native.BUILT.glob("shop.tills-*")).unlink()  # by hand: the other one alone would see the wrong object
     sys.modules.pop("shop.tills")
     assert imported() == str(small)
+
+
+@needs_compiler
+def test_modules_that_know_each_others_c_types_stay_plain_python_if_one_of_them_is_it_already(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "MODULES", ("shop.sums", "shop.drawers"))
+    small.with_name("drawers.py").write_text("def drawer():\n    return 1\n")
+    small.with_name("drawers.pxd").write_text("cpdef long long drawer()\n")
+    small.write_text("from shop.drawers import drawer\ndef total(numbers):\n    return drawer()\n")
+    small.with_suffix(".pxd").write_text("from shop.drawers cimport drawer\n")
+    monkeypatch.setattr(sys, "meta_path", [each for each in sys.meta_path if each is not native._Finder])
+    importlib.import_module("shop.drawers")
+    native.install()
+    native.build()
+    assert imported() == str(small)
+    assert sys.modules["shop.sums"].total([]) == 1
 
 
 def test_without_a_compiler_it_says_what_to_install_and_goes_on(
