@@ -203,7 +203,7 @@ def _have_one_key(records: list[delivery.KeyedRecord]) -> bool:
 
 def _verdicts(events: Sequence[object], received_at_ms: int, sent_at_ms: int | None) -> list[AcceptedEvent | Rejection]:
     if all(type(event) is FitEvent for event in events):
-        return judge_fit(cast("list[FitEvent]", events), received_at_ms=received_at_ms, sent_at_ms=sent_at_ms)
+        return judge_fit(cast("Sequence[FitEvent]", events), received_at_ms=received_at_ms, sent_at_ms=sent_at_ms)
     return [_verdict(event, received_at_ms, sent_at_ms) for event in events]
 
 

@@ -178,7 +178,7 @@ class GroupCommit:
         return self._turn_over(partition, flush) if flush.size_bytes + size > partition.batch_bytes else flush
 
     def _turn_over(self, partition: _Partition, full: Flush) -> Flush:
-        """Close a full flush, send it if it is its turn, and open the next one."""
+        """Put a full flush in line, send it if it is its turn, and open the next one."""
         partition.full.append(full)
         partition.open = None
         self._send_next(partition)

@@ -10,19 +10,19 @@ cdef extern from *:
     Py_ssize_t allocated "ALLOCATED_BYTES" (bytearray buffer)
 
 
-cdef inline int put_record(bytearray buffer, Py_ssize_t place, bytes key, bytes value, bytes headers) except -1:
-    cdef Py_ssize_t size = 2 + varint_size(place) + field_size(key) + field_size(value) + PyBytes_GET_SIZE(headers)
-    cdef unsigned char *there = extended(buffer, varint_size(size) + size)
+cdef inline int put_record(bytearray buffer, Py_ssize_t offset_delta, bytes key, bytes value, bytes headers) except -1:
+    cdef Py_ssize_t size = 2 + varint_size(offset_delta) + field_size(key) + field_size(value) + PyBytes_GET_SIZE(headers)
+    cdef unsigned char *there = grow(buffer, varint_size(size) + size)
     there = put_varint(there, size)
     there[0] = there[1] = 0
-    there = put_varint(there + 2, place)
+    there = put_varint(there + 2, offset_delta)
     there = put_field(put_field(there, key), value)
     memcpy(there, PyBytes_AS_STRING(headers), PyBytes_GET_SIZE(headers))
     return 0
 
 
-# Where the new bytes are. The buffer doubles, instead of growing by an eighth as by itself.
-cdef inline unsigned char *extended(bytearray buffer, Py_ssize_t by) except NULL:
+# Returns where the new bytes are. The buffer doubles, instead of growing by an eighth as by itself.
+cdef inline unsigned char *grow(bytearray buffer, Py_ssize_t by) except NULL:
     cdef Py_ssize_t size = PyByteArray_GET_SIZE(buffer)
     if size + by >= allocated(buffer):
         PyByteArray_Resize(buffer, 2 * size + by)

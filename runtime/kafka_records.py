@@ -8,9 +8,9 @@ from __future__ import annotations
 from runtime.delivery import Headers
 
 
-def put_record(buffer: bytearray, place: int, key: bytes | None, value: bytes | None, headers: bytes) -> None:
-    """Append the record at that place of its batch, as old as the batch. `headers` as `encoded_headers` gives them."""
-    record = b"".join((b"\0\0", _varint(place), _field(key), _field(value), headers))
+def put_record(buffer: bytearray, offset_delta: int, key: bytes | None, value: bytes | None, headers: bytes) -> None:
+    """Append a record, the `offset_delta`-th of its batch and as old as that. `headers` are of `encoded_headers`."""
+    record = b"".join((b"\0\0", _varint(offset_delta), _field(key), _field(value), headers))
     buffer += _varint(len(record))
     buffer += record
 

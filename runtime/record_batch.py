@@ -19,6 +19,7 @@ _CHECKED: Final = struct.Struct(">hiqqqhii")
 _AFTER_LENGTH: Final = 12
 _FORMAT: Final = 2
 _NO_HEADERS: Final = encoded_headers(())
+_SENT: Final = "the batch has been sent: a record more would be lost"
 _NOT_COMPRESSED: Final = 0
 _ZSTD: Final = 4
 # As small as of level 3, which is the default, in three quarters of the time.
@@ -40,31 +41,28 @@ class RecordBatch:
         self._built: bytes | None = None
 
     def append(self, key: bytes | None, value: bytes | None) -> None:
-        """Add a record without headers."""
+        """Add a record without headers. Raises ValueError once the batch has been built."""
+        if self._built is not None:
+            raise ValueError(_SENT)
         kafka_records.put_record(self._records, self.count, key, value, _NO_HEADERS)
         self.count += 1
 
     def append_with(self, key: bytes | None, value: bytes | None, headers: Headers) -> None:
-        """Add a record."""
+        """Add a record. Raises ValueError once the batch has been built."""
+        if self._built is not None:
+            raise ValueError(_SENT)
         kafka_records.put_record(self._records, self.count, key, value, encoded_headers(headers))
         self.count += 1
 
     # From here on: what aiokafka asks of a builder.
 
     def closed(self) -> bool:
-        """Whether aiokafka may send it at once, without waiting for more."""
+        """True: what is handed over is full, so aiokafka need not wait for more."""
         return True
-
-    def close(self) -> None:
-        """Take no more."""
 
     def record_count(self) -> int:
         """How many records it holds."""
         return self.count
-
-    def size(self) -> int:
-        """Bytes: before they are compressed, and from `_build` on afterwards."""
-        return HEADER_BYTES + len(self._records) if self._built is None else len(self._built)
 
     def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
         self._producer = (producer_id, producer_epoch, base_sequence)
@@ -73,9 +71,9 @@ class RecordBatch:
         """The batch as it goes over the wire."""
         if self._built is None:
             attributes, records = _compressed(self._records)
-            last = self.count - 1
+            last_offset_delta = self.count - 1
             checked = _CHECKED.pack(
-                attributes, last, self._timestamp_ms, self._timestamp_ms, *self._producer, self.count
+                attributes, last_offset_delta, self._timestamp_ms, self._timestamp_ms, *self._producer, self.count
             )
             checked += records
             length = _BEFORE_CHECKED.size - _AFTER_LENGTH + len(checked)

@@ -7,8 +7,7 @@ from typing import Final
 
 from runtime.delivery import Headers, KeyedRecord
 
-# At most: five varints of 5 bytes, the attributes, a timestamp of 10. Sizes must not be too low, or more would be in
-# flight than there is room for.
+# At most, in any record of the format: five varints of 5 bytes, the attributes, a timestamp of 10.
 _RECORD_OVERHEAD_BYTES: Final = 40
 _HEADER_OVERHEAD_BYTES: Final = 10
 

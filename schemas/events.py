@@ -15,7 +15,6 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from schemas import struct_fields, utc, uuids
-from schemas.uuids import UUID_SHAPE
 
 EventType = Literal[
     "view_item",
@@ -177,13 +176,14 @@ def judge(event: ClientEvent, *, received_at_ms: int, sent_at_ms: int | None) ->
     def reject(code: RejectionCode, path: str, message: str) -> Rejection:
         return Rejection(code, message, path, event.event_id)
 
-    if not UUID_SHAPE.fullmatch(event.event_id):
+    event_id = uuids.lowered(event.event_id)
+    if event_id is None:
         return reject("INVALID_TYPE", "eventId", "`eventId` must be a UUID; version 7 is advised")
     if event.type not in WIRE_TYPES:
         return reject("UNKNOWN_EVENT_TYPE", "type", _unknown_type_message(event.type))
     if event.type == UNDO and event.undoes is None:
         return reject("MISSING_FIELD", "undoes", "`undoes` is required: the eventId of the event to take back")
-    if event.undoes is not None and (event.type != UNDO or not UUID_SHAPE.fullmatch(event.undoes)):
+    if event.undoes is not None and (event.type != UNDO or uuids.lowered(event.undoes) is None):
         return reject("INVALID_TYPE", "undoes", "`undoes` is for the type `undo` alone, and is the UUID of an event")
     for name in _ID_FIELDS:
         text = getattr(event, name)
@@ -219,7 +219,7 @@ def judge(event: ClientEvent, *, received_at_ms: int, sent_at_ms: int | None) ->
     if len(body) > MAX_EVENT_BYTES:
         return reject("TOO_LARGE", "", f"the event has {len(body)} bytes as JSON; the limit is {MAX_EVENT_BYTES}")
     value = b'%b,"eventTime":%d,"receivedAt":%d}' % (body[:-1], event_time, received_at_ms)
-    return AcceptedEvent(event.event_id.lower(), event.user_id, value)
+    return AcceptedEvent(event_id, event.user_id, value)
 
 
 def decode_record(value: bytes) -> Event:
@@ -229,9 +229,9 @@ def decode_record(value: bytes) -> Event:
     are not an event; ValueError where they are, but its eventId (or what it undoes) is no UUID.
     """
     event = _record_decoder.decode(value)
-    if not UUID_SHAPE.fullmatch(event.event_id):
+    if uuids.lowered(event.event_id) is None:
         raise ValueError("eventId is no UUID")
-    if event.type == UNDO and not UUID_SHAPE.fullmatch(event.undoes or ""):
+    if event.type == UNDO and uuids.lowered(event.undoes or "") is None:
         raise ValueError("undoes is no UUID")
     return event
 
@@ -246,7 +246,7 @@ def decode_records(values: Sequence[bytes | None]) -> list[Event] | None:
     for event in events:
         if uuids.lowered(struct_fields.at(event, _EVENT_ID)) is None:
             return None
-        if struct_fields.at(event, _TYPE) == UNDO and not uuids.lowered(event.undoes or ""):
+        if struct_fields.at(event, _TYPE) == UNDO and uuids.lowered(event.undoes or "") is None:
             return None
     return events
 

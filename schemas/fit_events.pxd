@@ -25,7 +25,7 @@ cdef Py_ssize_t _RECEIVED_AT
     event_id=str,
     value=bytes,
 )
-cdef list _judged(list events, object received_at_ms, object sent_at_ms)
+cdef list _judged(object events, object received_at_ms, object sent_at_ms)
 
 @cython.locals(moment=datetime)
 cdef str _usual_id(object event)

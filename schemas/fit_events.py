@@ -6,6 +6,7 @@ and the depth of `properties`. `judge_fit` gives the verdict of `judge`; a prope
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -66,13 +67,13 @@ _RECEIVED_AT: Final = struct_fields.place_of(FitEvent, "received_at")
 
 
 def judge_fit(
-    events: list[FitEvent], *, received_at_ms: int, sent_at_ms: int | None
+    events: Sequence[FitEvent], *, received_at_ms: int, sent_at_ms: int | None
 ) -> list[AcceptedEvent | Rejection]:
     """What `judge` says of each of `events`, which were decoded as that. Raises OverflowError as it does."""
-    return _judged(events, received_at_ms, sent_at_ms)
+    return _judged(events, received_at_ms, sent_at_ms)  # in C, which knows no arguments by keyword
 
 
-def _judged(events: list[FitEvent], received_at_ms: int, sent_at_ms: int | None) -> list[AcceptedEvent | Rejection]:
+def _judged(events: Sequence[FitEvent], received_at_ms: int, sent_at_ms: int | None) -> list[AcceptedEvent | Rejection]:
     shift = 0 if sent_at_ms is None else received_at_ms - sent_at_ms
     earliest, latest = received_at_ms - shift - MAX_AGE_MS, received_at_ms - shift + MAX_AHEAD_MS
     ids: list[str | None] = []

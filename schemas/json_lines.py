@@ -1,6 +1,7 @@
 """JSON values of a line each.
 
-Compiled modules take the function from the `.pxd`: that of bytes looks at every byte by itself.
+Compiled modules take the function from the `.pxd`, which finds line feeds with `memchr`; `bytes.split` takes ten times
+as long.
 """
 
 from __future__ import annotations

@@ -17,12 +17,13 @@ cdef enum:
 
 # Without a branch in it, so that C compilers take many letters at a time.
 cdef inline str lowered(str text):
-    cdef const unsigned char *letters = letters_of(text)
+    cdef const unsigned char *letters
     cdef unsigned char[DIGITS] digits
     cdef unsigned char digit, letter, unknown = 0, capitals = 0
     cdef int place
-    if not is_ascii(text) or length_of(text) != LENGTH:
+    if text is None or not is_ascii(text) or length_of(text) != LENGTH:
         return None
+    letters = letters_of(text)
     memcpy(digits, letters, 8)
     memcpy(digits + 8, letters + 9, 4)
     memcpy(digits + 12, letters + 14, 4)

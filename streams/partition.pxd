@@ -18,7 +18,7 @@ cdef Py_ssize_t _VALUE
 cdef dict _users_of(list readable)
 
 @cython.locals(changed=dict, events=list, folded=cython.Py_ssize_t)
-cdef Py_ssize_t _fold_into(object batch, list readable, dict states, Folder folder, object epoch) except -1
+cdef _fold_into(object batch, list readable, dict states, Folder folder, object epoch)
 
-@cython.locals(event_id=str, timestamp=cython.longlong)
+@cython.locals(event_id=str)
 cdef object _timeline_row(object record, object event)

@@ -28,6 +28,16 @@ from streams.state_cache import CacheRoom
 
 log = structlog.get_logger()
 
+_FOLDED: Final = Outcome.FOLDED
+_USER_ID: Final = struct_fields.place_of(Event, "user_id")
+_EVENT_ID: Final = struct_fields.place_of(Event, "event_id")
+_TYPE: Final = struct_fields.place_of(Event, "type")
+_EVENT_TIME: Final = struct_fields.place_of(Event, "event_time")
+_PARTITION: Final = struct_fields.place_of(LogRecord, "partition")
+_OFFSET: Final = struct_fields.place_of(LogRecord, "offset")
+_TIMESTAMP: Final = struct_fields.place_of(LogRecord, "timestamp")
+_VALUE: Final = struct_fields.place_of(LogRecord, "value")
+
 _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0)  # then every second: a store that is down is waited for
 
 
@@ -66,7 +76,7 @@ class _FoldFailed(Exception):
 
 
 class PartitionFold:
-    """Folds one partition; holds the states of its latest users until the partition is revoked."""
+    """Folds the records of one partition; holds the states of its latest users until it is revoked."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
@@ -93,7 +103,10 @@ class PartitionFold:
         return publish
 
     def _sort_out(self, readable: list[Readable]) -> tuple[list[Readable], list[DeadLetter]]:
-        """Part the records of users who belong to another partition: one that lay in two would have no order."""
+        """Part the records of users who belong to another partition: one that lay in two would have no order.
+
+        All records lie in the same partition.
+        """
         if not readable:
             return readable, []
         partition, partition_of = readable[0][0].partition, self._pipeline.partition_of
@@ -154,9 +167,7 @@ class PartitionFold:
     def _fold(self, readable: list[Readable], states: dict[str, UserState]) -> _Batch:
         """Fold every event; nothing here waits, so a batch is folded as a whole."""
         batch = _Batch()
-        folded = _fold_into(batch, readable, states, self._pipeline.folder, self._pipeline.events_epoch)
-        if folded:
-            batch.outcomes[Outcome.FOLDED] += folded
+        _fold_into(batch, readable, states, self._pipeline.folder, self._pipeline.events_epoch)
         return batch
 
     def _pack(self, batch: _Batch, readable: Sequence[Readable]) -> None:
@@ -248,16 +259,6 @@ _EFFECTS: Final[dict[Outcome, _Effect]] = {
 }
 
 
-_USER_ID: Final = struct_fields.place_of(Event, "user_id")
-_EVENT_ID: Final = struct_fields.place_of(Event, "event_id")
-_TYPE: Final = struct_fields.place_of(Event, "type")
-_EVENT_TIME: Final = struct_fields.place_of(Event, "event_time")
-_PARTITION: Final = struct_fields.place_of(LogRecord, "partition")
-_OFFSET: Final = struct_fields.place_of(LogRecord, "offset")
-_TIMESTAMP: Final = struct_fields.place_of(LogRecord, "timestamp")
-_VALUE: Final = struct_fields.place_of(LogRecord, "value")
-
-
 def _users_of(readable: list[Readable]) -> dict[str, None]:
     """The users of the events, each once."""
     users: dict[str, None] = {}
@@ -268,8 +269,8 @@ def _users_of(readable: list[Readable]) -> dict[str, None]:
 
 def _fold_into(
     batch: _Batch, readable: list[Readable], states: dict[str, UserState], folder: Folder, epoch: int
-) -> int:
-    """Fold every event and note in `batch` what it changes; returns how many were FOLDED, all others are counted."""
+) -> None:
+    """Fold every event and note in `batch` what that changes."""
     changed, events, folded = batch.changed, batch.events, 0
     for record, event in readable:
         user_id = struct_fields.at(event, _USER_ID)
@@ -285,10 +286,8 @@ def _fold_into(
             events.append(_timeline_row(record, event))
         else:
             _note(batch, outcome, record, event, state)
-    return folded
-
-
-_FOLDED: Final = Outcome.FOLDED
+    if folded:
+        batch.outcomes[_FOLDED] = folded
 
 
 def _note(batch: _Batch, outcome: Outcome, record: LogRecord, event: Event, state: UserState) -> None:

@@ -113,7 +113,7 @@ def _read_one(record: LogRecord) -> Event | DeadLetter:
 def _is_in_the_future(record: LogRecord, event: Event) -> bool:
     event_time: int = struct_fields.at(event, _EVENT_TIME)
     timestamp: int = struct_fields.at(record, _TIMESTAMP)
-    return event_time > timestamp + _MAX_AHEAD_MS
+    return event_time - _MAX_AHEAD_MS > timestamp
 
 
 def _is_syntax_error(error: Exception) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient
 
 from cli.system import Service, System
@@ -23,7 +23,6 @@ from loadgen.client import Client
 from loadgen.drive import Books, Driver
 from loadgen.traffic import Request, Shape, plan
 from loadgen.verify import verify
-from runtime.delivery import LogRecord
 from runtime.settings import Settings
 from schemas.topics import EVENTS
 from storage import CassandraUserStore
@@ -167,15 +166,15 @@ def _stop_ours(system: System) -> None:
 
 
 @asynccontextmanager
-async def log_of(bootstrap: str, topic: str) -> AsyncIterator[Callable[[], Awaitable[list[LogRecord]]]]:
+async def log_of(bootstrap: str, topic: str) -> AsyncIterator[Callable[[], Awaitable[list[ConsumerRecord]]]]:
     """A function that returns what has come into a topic since its last call, at first everything."""
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
     await consumer.start()
 
-    async def read_on() -> list[LogRecord]:
+    async def read_on() -> list[ConsumerRecord]:
         places = list(consumer.assignment())
         ends = await consumer.end_offsets(places)
-        records: list[LogRecord] = []
+        records: list[ConsumerRecord] = []
         while any([await consumer.position(place) < ends[place] for place in places]):
             for batch in (await consumer.getmany(timeout_ms=200)).values():
                 records += batch
@@ -187,7 +186,7 @@ async def log_of(bootstrap: str, topic: str) -> AsyncIterator[Callable[[], Await
         await consumer.stop()
 
 
-async def read_topic(bootstrap: str, topic: str) -> list[LogRecord]:
+async def read_topic(bootstrap: str, topic: str) -> list[ConsumerRecord]:
     """Everything that is in a topic now."""
     async with log_of(bootstrap, topic) as read_on:
         return await read_on()
@@ -229,7 +228,7 @@ class CommitWatch:
         self.samples = 0
         self.violations: list[str] = []
         self._settings = settings
-        self._log: list[LogRecord] = []
+        self._log: list[ConsumerRecord] = []
         self._one_at_a_time = asyncio.Lock()
         self._running = AsyncExitStack()
 

@@ -23,7 +23,7 @@ from schemas.events import (
     judge,
 )
 from schemas.fit_events import FitEvent, judge_fit
-from tests.unit.event_strategies import RECEIVED_MS, fit, fit_events, near_events
+from tests.unit.event_strategies import MOMENTS, RECEIVED_MS, fit, fit_events, near_events
 
 PROPERTY = settings(max_examples=300, deadline=None)
 
@@ -58,6 +58,26 @@ def test_a_fit_event_is_judged_as_any_other(event: dict[str, Any], sent_at_ms: i
     if verdict is not None:
         reference = msgspec.convert(orjson.loads(body), ClientEvent)
         assert verdict == judge(reference, received_at_ms=RECEIVED_MS, sent_at_ms=sent_at_ms)
+
+
+@PROPERTY
+@given(st.lists(near_events() | fit_events(), max_size=8), st.none() | st.integers(RECEIVED_MS - 10**7, RECEIVED_MS))
+@example([fit(userId="a"), fit(userId="b", properties="x" * MAX_EVENT_BYTES), fit(userId="c")], None)
+@example([fit(userId="a"), fit(userId="b", properties=json.loads("[" * 40 + "]" * 40)), fit(userId="c")], None)
+@example([fit(userId="a", eventId="17"), fit(userId="b"), fit(userId="c", occurredAt=MOMENTS[3])], None)
+def test_events_of_a_request_are_each_judged_as_alone(events: list[dict[str, Any]], sent_at_ms: int | None) -> None:
+    decoded = [event for each in events if (event := _decoded(each)) is not None]
+    alone = [verdict for event in events if (verdict := usual_verdict(json.dumps(event).encode(), sent_at_ms))]
+    assume(len(alone) == len(decoded))  # one of them is no moment in UTC
+    assert judge_fit(decoded, received_at_ms=RECEIVED_MS, sent_at_ms=sent_at_ms) == alone
+    assert judge_fit([], received_at_ms=RECEIVED_MS, sent_at_ms=sent_at_ms) == []
+
+
+def _decoded(event: dict[str, Any]) -> FitEvent | None:
+    try:
+        return msgspec.json.decode(json.dumps(event), type=FitEvent)
+    except msgspec.ValidationError:
+        return None
 
 
 @given(fit_events())

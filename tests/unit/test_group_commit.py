@@ -25,15 +25,16 @@ class Kafka:
     def __init__(self) -> None:
         self.sent: list[tuple[int, list[bytes | None]]] = []
         self.answers: list[asyncio.Future[Place]] = []
+        self._batches: list[RecordBatch] = []
         self.refusals: list[KafkaError] = []
         self._arrived = asyncio.Condition()
 
     async def send_batch(self, batch: RecordBatch, topic: str, *, partition: int) -> asyncio.Future[Place]:
         if self.refusals:
             raise self.refusals.pop(0)
-        assert batch.closed(), "aiokafka lets an open batch linger"
         answer: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
         self.sent.append((partition, [record.value for record in records_of(batch)]))
+        self._batches.append(batch)
         self.answers.append(answer)
         async with self._arrived:
             self._arrived.notify_all()
@@ -46,6 +47,7 @@ class Kafka:
         return self.sent
 
     def acknowledge(self, number: int, offset: int) -> None:
+        assert self._batches[number].count == len(self.sent[number][1]), "a record came after the batch was sent"
         self.answers[number].set_result(Place(TOPIC, self.sent[number][0], offset))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from runtime.delivery import LogRecord
 from schemas.events import decode_record, decode_records
-from streams.records import read
+from streams.records import read, value_bytes
 
 APPENDED_MS = 1_760_000_000_000
 DAY_MS = 86_400_000  # what clocks of API and broker may differ
@@ -121,3 +121,9 @@ def test_an_undo_of_what_is_no_uuid_is_poison_also_among_others(undoes: str | No
     readable, [letter] = read([record(event(), 1), record(event(**{**UNDO, "undoes": undoes}), 2), record(event(), 3)])
     assert [each.offset for each, _ in readable] == [1, 3]
     assert (letter.record.offset, letter.code) == (2, "WRONG_SHAPE")
+
+
+def test_what_is_no_log_record_is_refused_as_nothing_later_asks() -> None:
+    for look in (read, value_bytes):
+        with pytest.raises(TypeError, match="no LogRecord"):
+            look([record(event()), object()])  # type: ignore[list-item]  # what is tested
