@@ -136,7 +136,7 @@ class GroupCommit:
         key, value = record
         size = record_sizes.record_bytes(key, value) + header_bytes(headers)
         flush = self._with_room(self._of(topic, partitions)[_number(key, partitions)], size)
-        flush.batch.append_with(key, value, headers)
+        flush.batch.append(key, value, headers)
         flush.size_bytes += size
         return flush, flush.batch.count - 1
 

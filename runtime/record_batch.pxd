@@ -8,4 +8,4 @@ cdef class RecordBatch:
     cdef tuple _producer
     cdef bytes _built
 
-    cpdef append(self, bytes key, bytes value)
+    cpdef append(self, bytes key, bytes value, object headers=*)

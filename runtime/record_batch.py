@@ -19,7 +19,6 @@ _CHECKED: Final = struct.Struct(">hiqqqhii")
 _AFTER_LENGTH: Final = 12
 _FORMAT: Final = 2
 _NO_HEADERS: Final = encoded_headers(())
-_SENT: Final = "the batch has been sent: a record more would be lost"
 _NOT_COMPRESSED: Final = 0
 _ZSTD: Final = 4
 # As small as of level 3, which is the default, in three quarters of the time.
@@ -40,18 +39,12 @@ class RecordBatch:
         self._producer = (-1, -1, -1)
         self._built: bytes | None = None
 
-    def append(self, key: bytes | None, value: bytes | None) -> None:
-        """Add a record without headers. Raises ValueError once the batch has been built."""
-        if self._built is not None:
-            raise ValueError(_SENT)
-        kafka_records.put_record(self._records, self.count, key, value, _NO_HEADERS)
-        self.count += 1
-
-    def append_with(self, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+    def append(self, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
         """Add a record. Raises ValueError once the batch has been built."""
         if self._built is not None:
-            raise ValueError(_SENT)
-        kafka_records.put_record(self._records, self.count, key, value, encoded_headers(headers))
+            raise ValueError("the batch has been sent: a record more would be lost")
+        encoded = encoded_headers(headers) if headers else _NO_HEADERS
+        kafka_records.put_record(self._records, self.count, key, value, encoded)
         self.count += 1
 
     # From here on: what aiokafka asks of a builder.

@@ -39,7 +39,7 @@ def wire(base_offset: int, count: int, *, gap: int = 0, control: bool = False, c
     """A batch of so many records; after a compaction that removed the last `gap` of it."""
     batch = RecordBatch(NOW_MS)
     for number in range(count):
-        batch.append_with(b"key", b"%d" % number, [("h", b"x")] if number % 2 else [])
+        batch.append(b"key", b"%d" % number, [("h", b"x")] if number % 2 else [])
     data = bytearray(batch._build())
     struct.pack_into(">q", data, 0, base_offset)
     struct.pack_into(">i", data, _LAST_OFFSET_DELTA, count + gap - 1)

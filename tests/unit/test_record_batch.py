@@ -30,10 +30,7 @@ RECORDS = st.lists(st.tuples(BYTES, BYTES, HEADERS), min_size=1, max_size=20)
 def filled(records: list[Full]) -> RecordBatch:
     batch = RecordBatch(NOW_MS)
     for key, value, headers in records:
-        if headers:
-            batch.append_with(key, value, headers)
-        else:
-            batch.append(key, value)
+        batch.append(key, value, headers)
     return batch
 
 
@@ -77,7 +74,7 @@ def test_header_and_records_are_those_of_aiokafkas_builder(records: list[Full]) 
 def test_a_batch_that_has_been_built_refuses_records_instead_of_losing_them() -> None:
     batch = filled([(b"ann", b"{}", [])])
     batch._build()
-    for append in (lambda: batch.append(b"ann", b"{}"), lambda: batch.append_with(b"ann", b"{}", [("h", b"")])):
+    for append in (lambda: batch.append(b"ann", b"{}"), lambda: batch.append(b"ann", b"{}", [("h", b"")])):
         with pytest.raises(ValueError, match="sent"):
             append()  # type: ignore[no-untyped-call]
     assert batch.record_count() == 1
