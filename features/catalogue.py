@@ -27,13 +27,13 @@ from features.definitions import (
     FeatureKind,
     Part,
     PartMeasure,
-    Read,
     described,
     fingerprint,
 )
 from features.distinct import Distinct, DistinctCount
 from features.extremes import Extreme, WindowedExtreme
 from features.moments import Edge, EdgeValue, Moments, SecondsSince, SeenAt
+from features.reading import Reader
 from features.recents import Last, LastDistinct, Recent
 from features.sessions import SessionCount, SessionEvents, SessionLength, Sessions
 
@@ -91,7 +91,7 @@ class Feature:
     measures: tuple[str, ...]
     places: tuple[int, ...]
     slots: tuple[int, ...]
-    read: Read
+    reader: Reader
     definition: FeatureDefinition
 
 
@@ -118,6 +118,8 @@ class Catalogue:
         """What a packed state says about which measures it holds: of the cell measures, then of the parts."""
         self.features: tuple[Feature, ...] = tuple(self._resolve(definition) for definition in features)
         """Every feature, resolved, in the order of the definitions."""
+        self.readers: tuple[tuple[str, Reader], ...] = tuple((each.name, each.reader) for each in self.features)
+        """Name and reader of each."""
 
     @property
     def measures(self) -> tuple[CellMeasure | AnyPartMeasure, ...]:
@@ -185,7 +187,7 @@ class Catalogue:
             measures=bound.measures,
             places=tuple(names.index(name) for name in bound.measures),
             slots=bound.slots,
-            read=bound.read,
+            reader=bound.reader,
             definition=definition,
         )
 

@@ -24,16 +24,20 @@ cdef class Cells:
 
     cpdef drop_before(self, long long index)
     cpdef Py_ssize_t from_on(self, long long index) except -2
-    cpdef list totals(self, Py_ssize_t begin, Py_ssize_t end)
-
-    @cython.locals(
-        place=cython.Py_ssize_t, width=cython.Py_ssize_t, number=cython.longlong, total=cython.longlong, numbers=Int64s
-    )
-    cdef _total(self, Py_ssize_t first, Py_ssize_t end)
 
 
 @cython.locals(place=cython.Py_ssize_t)
 cpdef Py_ssize_t from_on(Int64s numbers, Py_ssize_t width, long long index) except -2
+
+
+@cython.locals(place=cython.Py_ssize_t, number=cython.longlong, total=cython.longlong)
+cpdef total_of(Int64s numbers, Py_ssize_t width, Py_ssize_t slot, Py_ssize_t begin, Py_ssize_t end)
+
+
+@cython.locals(place=cython.Py_ssize_t, count=cython.Py_ssize_t)
+cpdef Py_ssize_t cells_above_zero(
+    Int64s numbers, Py_ssize_t width, Py_ssize_t slot, Py_ssize_t begin, Py_ssize_t end
+) except -1
 
 
 @cython.locals(index=cython.longlong, place=cython.Py_ssize_t)

@@ -96,21 +96,6 @@ class Cells:  # with slots where it is compiled, see cells.pxd
         for place in range(0, len(self.numbers), self.width):
             yield self.numbers[place], self.numbers[place + 1 : place + self.width].tolist()
 
-    def totals(self, begin: int, end: int) -> list[int]:
-        """The sum of the cells between these places, measure by measure."""
-        return [self._total(first, end) for first in range(begin + 1, begin + self.width)]
-
-    def _total(self, first: int, end: int) -> int:
-        numbers, width = self.numbers, self.width
-        place, total = first, 0
-        while place < end:  # a range with a step that varies would be one of objects
-            number = int64s.at(numbers, place)
-            if not -_LARGEST_SUMMED < number < _LARGEST_SUMMED:
-                return sum(numbers[first:end:width])
-            total += number
-            place += width
-        return total
-
 
 def from_on(numbers: array[int], width: int, index: int) -> int:
     """See Cells.from_on. Looks from the newest on, which most events belong to."""
@@ -118,6 +103,29 @@ def from_on(numbers: array[int], width: int, index: int) -> int:
     while place and int64s.at(numbers, place - width) >= index:
         place -= width
     return place
+
+
+def total_of(numbers: array[int], width: int, slot: int, begin: int, end: int) -> int:
+    """The sum of a measure over the cells between these places."""
+    place = begin + 1 + slot
+    total = 0
+    while place < end:  # a range with a step that varies would be one of objects
+        number = int64s.at(numbers, place)
+        if not -_LARGEST_SUMMED < number < _LARGEST_SUMMED:
+            return sum(numbers[begin + 1 + slot : end : width])
+        total += number
+        place += width
+    return total
+
+
+def cells_above_zero(numbers: array[int], width: int, slot: int, begin: int, end: int) -> int:
+    """How many of the cells between these places have a total of the measure that is above 0."""
+    place = begin + 1 + slot
+    count = 0
+    while place < end:
+        count += int64s.at(numbers, place) > 0
+        place += width
+    return count
 
 
 def count_event(numbers: array[int], width: int, layer: Layer, time_ms: int, append_ms: int, slots: array[int]) -> int:

@@ -19,14 +19,15 @@ from features.definitions import (
     Answer,
     Bound,
     CatalogueError,
+    FeatureValue,
     Measures,
     NumberField,
-    Read,
 )
-from features.reading import Reading
+from features.reading import Reader, Reading
 from schemas.events import Event
 
 MICRO: Final = 1_000_000
+_DAYS: Final = DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,8 @@ class Windowed:
         slot = measures.cell_slot(self.name, self.measure)
         window_ms = window_of(self.name, self.window)
         if measures.adds_whole_numbers(slot):
-            return Bound("int", _count(slot, window_ms), self.measure, (self.measure,), window_ms, slots=(slot,))
-        return Bound("float", _sum(slot, window_ms), self.measure, (self.measure,), window_ms, slots=(slot,))
+            return Bound("int", CountReader(slot, window_ms), self.measure, (self.measure,), window_ms, slots=(slot,))
+        return Bound("float", SumReader(slot, window_ms), self.measure, (self.measure,), window_ms, slots=(slot,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +125,15 @@ class Ratio:
         above = measures.cell_slot(self.name, self.numerator)
         below = measures.cell_slot(self.name, self.denominator)
         window_ms = window_of(self.name, self.window)
-        weight, mean = (0.0, 0.0) if self.prior is None else _checked_prior(self.name, self.prior)
-        # Sums are in millionths: both sides are brought to the same unit.
+        prior = (0.0, 0.0) if self.prior is None else _checked_prior(self.name, self.prior)
         unit_above = 1 if measures.adds_whole_numbers(above) else MICRO
         unit_below = 1 if measures.adds_whole_numbers(below) else MICRO
         formula = f"{self.numerator} / {self.denominator}"
         if self.prior is not None:
+            weight, mean = prior
             formula = f"({self.numerator} + {weight:g} x {mean:g}) / ({self.denominator} + {weight:g})"
-        read = _ratio((above, unit_above), (below, unit_below), weight, weight * mean, window_ms)
-        return Bound("float", read, formula, (self.numerator, self.denominator), window_ms, slots=(above, below))
+        reader = RatioReader((above, unit_above), (below, unit_below), prior, window_ms)
+        return Bound("float", reader, formula, (self.numerator, self.denominator), window_ms, slots=(above, below))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class DaysActive:
         window_ms = window_of(self.name, self.window)
         formula = f"days with {self.measure} > 0"
         return Bound(
-            "int", _days(slot, window_ms), formula, (self.measure,), window_ms, hop_ms=DAYS.hop_ms, slots=(slot,)
+            "int", DaysReader(slot, window_ms), formula, (self.measure,), window_ms, hop_ms=DAYS.hop_ms, slots=(slot,)
         )
 
 
@@ -174,53 +175,90 @@ def _is_finite(number: object) -> bool:
     return isinstance(number, int | float) and math.isfinite(number)
 
 
-def _count(slot: int, window_ms: int) -> Read:
-    def read(reading: Reading) -> Answer:
-        if reading.past:
-            return past_answer(reading, window_ms, _total(reading, slot, window_ms))
-        return Answer(reading.totals(window_ms)[slot])
+class CountReader(Reader):
+    """See Windowed, of a Count."""
 
-    return read
+    def __init__(self, slot: int, window_ms: int) -> None:
+        self.slot = slot
+        self.window_ms = window_ms
+        self.layer = layer_of(window_ms)
+
+    def value(self, reading: Reading) -> FeatureValue:
+        """See Reader."""
+        total: int = reading.total(self.slot, self.window_ms, self.layer)
+        return total
+
+    def answer(self, reading: Reading) -> Answer:
+        """See Reader."""
+        value = self.value(reading)
+        return past_answer(reading, self.window_ms, value) if reading.past else Answer(value)
 
 
-def _sum(slot: int, window_ms: int) -> Read:
-    def read(reading: Reading) -> Answer:
-        total = _total(reading, slot, window_ms) / MICRO
-        answer = past_answer(reading, window_ms, total) if reading.past else Answer(total)
-        return _stopped(answer) if reading.stopped(slot, window_ms) else answer
+class SumReader(CountReader):
+    """See Windowed, of a Sum."""
 
-    return read
+    def value(self, reading: Reading) -> FeatureValue:
+        """See Reader."""
+        return reading.total(self.slot, self.window_ms, self.layer) / MICRO
+
+    def answer(self, reading: Reading) -> Answer:
+        """See Reader."""
+        value = self.value(reading)
+        answer = past_answer(reading, self.window_ms, value) if reading.past else Answer(value)
+        return _stopped(answer) if reading.stopped(self.slot, self.window_ms) else answer
 
 
-def _ratio(above: tuple[int, int], below: tuple[int, int], weight: float, prior_amount: float, window_ms: int) -> Read:
-    def read(reading: Reading) -> Answer:
-        denominator = _total(reading, below[0], window_ms) / below[1] + weight
-        numerator = _total(reading, above[0], window_ms) / above[1] + prior_amount
-        value = numerator / denominator if denominator else None
-        answer = past_answer(reading, window_ms, value) if reading.past else Answer(value)
-        stopped = reading.stopped(above[0], window_ms) or reading.stopped(below[0], window_ms)
+class RatioReader(Reader):
+    """See Ratio. `above` and `below`: slot and unit of numerator and denominator, which are brought to the same one."""
+
+    def __init__(self, above: tuple[int, int], below: tuple[int, int], prior: tuple[float, float], window_ms: int):
+        self.above, self.unit_above = above
+        self.below, self.unit_below = below
+        weight, mean = prior
+        self.prior_weight, self.prior_amount = weight, weight * mean
+        self.window_ms = window_ms
+        self.layer = layer_of(window_ms)
+
+    def value(self, reading: Reading) -> FeatureValue:
+        """See Reader."""
+        below: float = reading.total(self.below, self.window_ms, self.layer) / self.unit_below
+        denominator = below + self.prior_weight
+        if denominator == 0:
+            return None
+        above: float = reading.total(self.above, self.window_ms, self.layer) / self.unit_above
+        return (above + self.prior_amount) / denominator
+
+    def answer(self, reading: Reading) -> Answer:
+        """See Reader."""
+        value = self.value(reading)
+        answer = past_answer(reading, self.window_ms, value) if reading.past else Answer(value)
+        stopped = reading.stopped(self.above, self.window_ms) or reading.stopped(self.below, self.window_ms)
         return _stopped(answer) if stopped else answer
 
-    return read
 
+class DaysReader(Reader):
+    """See DaysActive."""
 
-def _days(slot: int, window_ms: int) -> Read:
-    def read(reading: Reading) -> Answer:
-        days = len([total for total in reading.column(slot, window_ms, DAYS) if total > 0])
-        return past_answer(reading, window_ms, days, DAYS) if reading.past else Answer(days)
+    def __init__(self, slot: int, window_ms: int) -> None:
+        self.slot = slot
+        self.window_ms = window_ms
 
-    return read
+    def value(self, reading: Reading) -> FeatureValue:
+        """See Reader."""
+        days: int = reading.cells_above_zero(self.slot, self.window_ms, _DAYS)
+        return days
 
-
-def _total(reading: Reading, slot: int, window_ms: int) -> int:
-    return reading.totals(window_ms)[slot]
+    def answer(self, reading: Reading) -> Answer:
+        """See Reader."""
+        value = self.value(reading)
+        return past_answer(reading, self.window_ms, value, _DAYS) if reading.past else Answer(value)
 
 
 def _stopped(answer: Answer) -> Answer:
     return answer if answer.reason else Answer(answer.value, True, "a sum passed 4.6e12 and stopped there")
 
 
-def past_answer(reading: Reading, window_ms: int, value: int | float | None, layer: Layer | None = None) -> Answer:
+def past_answer(reading: Reading, window_ms: int, value: FeatureValue, layer: Layer | None = None) -> Answer:
     """`value` of an earlier moment, or why the state no longer has it."""
     layer = layer or layer_of(window_ms)
     if not reading.holds(window_ms, layer):

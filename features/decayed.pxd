@@ -4,7 +4,7 @@ from libc cimport math
 
 from features cimport float64s, int64s
 from features.adding cimport Adder
-from features.reading cimport Reading
+from features.reading cimport Reader, Reading
 from features.texts cimport shared
 from schemas cimport struct_fields
 
@@ -17,6 +17,10 @@ cdef double _GONE
 cdef double _LONG_AGO
 cdef double _CERTAIN
 cdef double _EXACT_BELOW
+cdef double _SHOWN
+cdef double _LEAST_SCORE
+cdef double _LEAST_LISTED
+cdef double _ROUNDED
 
 
 cdef class DecayedPart:
@@ -59,3 +63,43 @@ cdef class DecayedAdder(Adder):
 
 @cython.locals(millionths=cython.double, whole=cython.double)
 cpdef double rounded(double score) except? -1
+
+
+cdef double _factor(DecayedPart part, long long now_ms, long long half_life_ms) except? -1
+
+
+cdef class TopReader(Reader):
+    cdef Py_ssize_t index
+    cdef long long half_life_ms
+    cdef Py_ssize_t k
+
+    @cython.locals(
+        factor=cython.double,
+        least=cython.double,
+        now=cython.double,
+        score=cython.double,
+        ranking=Float64s,
+        listed=cython.Py_ssize_t,
+        number=cython.Py_ssize_t,
+        place=cython.Py_ssize_t,
+    )
+    cpdef value(self, Reading reading)
+
+
+@cython.locals(other=cython.double, there=cython.Py_ssize_t)
+cdef bint _is_before(DecayedPart part, Py_ssize_t number, double score, Float64s ranking, Py_ssize_t place) except -1
+
+
+cdef _move(Float64s ranking, Py_ssize_t source, Py_ssize_t place)
+
+
+@cython.locals(number=cython.Py_ssize_t)
+cdef _scored(DecayedPart part, Float64s ranking, Py_ssize_t place)
+
+
+cdef class DecayedSumReader(Reader):
+    cdef Py_ssize_t index
+    cdef long long half_life_ms
+
+    @cython.locals(total=cython.double)
+    cpdef value(self, Reading reading)

@@ -23,16 +23,16 @@ from features.definitions import (
     Base,
     Bound,
     CatalogueError,
+    FeatureValue,
     Measures,
     NumberField,
     Part,
     PartMeasure,
-    Read,
     Scored,
     TextField,
     Wire,
 )
-from features.reading import Reading
+from features.reading import Reader, Reading
 from features.texts import shared
 from schemas import struct_fields
 from schemas.events import Event
@@ -41,6 +41,9 @@ MAX_KEYS: Final = 200
 MAX_TOP: Final = 50
 MAX_WEIGHT: Final = 1e9  # times the largest value, far below what doubles hold
 LEAST_SCORE: Final = 0.001  # a thousandth of one view: below it a key is not listed
+_LEAST_SCORE: Final = LEAST_SCORE
+_ROUNDED: Final = 2e-6  # more than rounding to 6 decimals moves two scores towards each other
+_LEAST_LISTED: Final = LEAST_SCORE - _ROUNDED
 _SHOWN: Final = 5e-7  # half of the last decimal of a score
 _STEP: Final = 16  # half-lives after which the reference moves; far from the 1 023 at which doubles overflow
 _FARTHEST_AHEAD: Final = 512  # half-lives from the read to the reference: a clock wrong by years must not overflow
@@ -309,7 +312,7 @@ class Top:
             raise CatalogueError(f"feature {self.name!r} ranks {self.measure!r}, which has no `by`; give it one")
         check_bound(self.name, "k", self.k, min(MAX_TOP, measure.keys))
         formula = f"top {self.k} of {_formula(measure)} by {measure.by}"
-        return Bound("scored_list", _read_top(index, measure.half_life_ms, self.k), formula, (self.measure,))
+        return Bound("scored_list", TopReader(index, measure.half_life_ms, self.k), formula, (self.measure,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +329,7 @@ class DecayedSum:
         index, measure = measures.part(self.name, self.measure, Decayed)
         if measure.by is not None:
             raise CatalogueError(f"feature {self.name!r} sums {self.measure!r}, which is by {measure.by}; use Top")
-        return Bound("float", _read_sum(index, measure.half_life_ms), _formula(measure), (self.measure,))
+        return Bound("float", DecayedSumReader(index, measure.half_life_ms), _formula(measure), (self.measure,))
 
 
 def _formula(measure: Decayed) -> str:
@@ -334,14 +337,7 @@ def _formula(measure: Decayed) -> str:
     return f"sum of weight ({weights}) x 0.5 ^ (age / {measure.half_life})"
 
 
-def _part(reading: Reading, index: int) -> DecayedPart | None:
-    """None where the moment lies before events that are in the scores already."""
-    part = reading.state.parts[index]
-    assert isinstance(part, DecayedPart)
-    return None if reading.looks_back and part.keys else part
-
-
-def _factor(part: DecayedPart, now_ms: int, half_life_ms: int) -> float:
+def _factor(part: DecayedPart, now_ms: Ms, half_life_ms: Ms) -> float:
     """From the reference to the moment of the read."""
     return math.exp2(min(_FARTHEST_AHEAD, (part.reference_ms - now_ms) / half_life_ms))
 
@@ -364,36 +360,83 @@ def rounded(score: float) -> float:
     return round(score, 6)
 
 
-def _read_top(index: int, half_life_ms: int, k: int) -> Read:
-    def read(reading: Reading) -> Answer:
-        part = _part(reading, index)
-        if part is None:
+class TopReader(Reader):
+    """See Top."""
+
+    def __init__(self, index: int, half_life_ms: int, k: int) -> None:
+        self.index = index
+        self.half_life_ms = half_life_ms
+        self.k = k
+
+    def value(self, reading: Reading) -> FeatureValue:
+        """See Reader."""
+        part: DecayedPart = reading.state.parts[self.index]
+        factor = _factor(part, reading.now_ms, self.half_life_ms)
+        ranking = float64s.zeros(_WIDTH * (self.k + 1))  # of each that is listed its number in the part, and its score
+        listed = 0
+        least = _LEAST_LISTED
+        for number in range(len(part.keys)):
+            now = float64s.at(part.numbers, number * _WIDTH + 1) * factor
+            if now < least:  # nothing that is listed, however it is rounded
+                continue
+            score = rounded(now)
+            if score < _LEAST_SCORE:
+                continue
+            place = listed
+            while place and _is_before(part, number, score, ranking, place - 1):
+                _move(ranking, place - 1, place)
+                place -= 1
+            float64s.put(ranking, place * _WIDTH, number)
+            float64s.put(ranking, place * _WIDTH + 1, score)
+            if listed < self.k:
+                listed += 1
+            if listed == self.k:
+                least = float64s.at(ranking, (listed - 1) * _WIDTH + 1) - _ROUNDED
+        return [_scored(part, ranking, place) for place in range(listed)]
+
+    def answer(self, reading: Reading) -> Answer:
+        """See Reader."""
+        part: DecayedPart = reading.state.parts[self.index]
+        if reading.looks_back and part.keys:
             return _MIXED
-        factor = _factor(part, reading.now_ms, half_life_ms)
-        least = LEAST_SCORE - 1e-6  # below it nothing can be listed, however it is rounded
-        scores = part.numbers[1::_WIDTH].tolist()
-        if len(scores) > k:
-            highest = sorted([now for score in scores if (now := score * factor) > least], reverse=True)
-            if len(highest) > k:  # only what can tie with the last place, once rounded, needs to be looked at
-                least = highest[k - 1] - 2e-6
-        pairs = zip(part.keys, scores, strict=True)
-        scored = [(-rounded(now), key) for key, score in pairs if (now := score * factor) >= least]
-        listed: list[Scored] = [
-            {"key": key, "score": -score} for score, key in sorted(scored)[:k] if -score >= LEAST_SCORE
-        ]
-        if part.dropped and part.dropped * factor >= _SHOWN:
-            return Answer(listed, True, _UNSURE)
-        return Answer(listed)
-
-    return read
+        if part.dropped and part.dropped * _factor(part, reading.now_ms, self.half_life_ms) >= _SHOWN:
+            return Answer(self.value(reading), True, _UNSURE)
+        return Answer(self.value(reading))
 
 
-def _read_sum(index: int, half_life_ms: int) -> Read:
-    def read(reading: Reading) -> Answer:
-        part = _part(reading, index)
-        if part is None:
-            return _MIXED
-        total = part.numbers[1] if part.keys else 0.0
-        return Answer(total * _factor(part, reading.now_ms, half_life_ms))
+def _is_before(part: DecayedPart, number: Int64, score: float, ranking: array[float], place: Int64) -> bool:
+    """Whether the key of that number, with this score, comes before what is at that place of the ranking."""
+    other = float64s.at(ranking, place * _WIDTH + 1)
+    if score != other:
+        return score > other
+    there: Int64 = int(float64s.at(ranking, place * _WIDTH))
+    return part.keys[number] < part.keys[there]
 
-    return read
+
+def _move(ranking: array[float], source: Int64, place: Int64) -> None:
+    float64s.put(ranking, place * _WIDTH, float64s.at(ranking, source * _WIDTH))
+    float64s.put(ranking, place * _WIDTH + 1, float64s.at(ranking, source * _WIDTH + 1))
+
+
+def _scored(part: DecayedPart, ranking: array[float], place: Int64) -> Scored:
+    number: Int64 = int(float64s.at(ranking, place * _WIDTH))
+    return {"key": part.keys[number], "score": float64s.at(ranking, place * _WIDTH + 1)}
+
+
+class DecayedSumReader(Reader):
+    """See DecayedSum."""
+
+    def __init__(self, index: int, half_life_ms: int) -> None:
+        self.index = index
+        self.half_life_ms = half_life_ms
+
+    def value(self, reading: Reading) -> FeatureValue:
+        """See Reader."""
+        part: DecayedPart = reading.state.parts[self.index]
+        total = float64s.at(part.numbers, 1) if part.keys else 0.0
+        return total * _factor(part, reading.now_ms, self.half_life_ms)
+
+    def answer(self, reading: Reading) -> Answer:
+        """See Reader."""
+        part: DecayedPart = reading.state.parts[self.index]
+        return _MIXED if reading.looks_back and part.keys else Answer(self.value(reading))

@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final, Generic, Literal, NamedTuple, Protocol, TypedDict, TypeVar
 
 import msgspec
 
 from features.adding import Adder
-from features.reading import Reading
+from features.reading import Reader
 from schemas.events import Event
 
 ANY: Final = "any"
@@ -162,7 +162,6 @@ class Measures(Protocol):
 
 
 M = TypeVar("M")
-Read = Callable[[Reading], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ class Bound:
     """A feature definition with its references resolved. `hop_ms` forces a layer of that hop."""
 
     kind: FeatureKind
-    read: Read
+    reader: Reader
     formula: str
     measures: tuple[str, ...]
     window_ms: int | None = None

@@ -100,14 +100,17 @@ def derive_each(
         return [DerivedFeature(feature, unknown, facts) for feature in features]
     reading = Reading(state, now_ms, past=past)
     if not any(state.counts_from_ms):
-        return [DerivedFeature(feature, feature.read(reading), facts) for feature in features]
+        return [DerivedFeature(feature, feature.reader.answer(reading), facts) for feature in features]
     return [_derived_since(feature, reading, facts) for feature in features]
 
 
 def derive_values(catalogue: Catalogue, state: UserState, now_ms: int) -> dict[str, FeatureValue]:
-    """The values alone, by name: what `derive` gives, in two thirds of the time."""
+    """The values alone, by name: what `derive` gives, in less time."""
     reading = Reading(state, now_ms)
-    return {feature.name: feature.read(reading).value for feature in catalogue.features}
+    values: dict[str, FeatureValue] = {}
+    for name, reader in catalogue.readers:
+        values[name] = reader.value(reading)
+    return values
 
 
 def _derived_since(feature: Feature, reading: Reading, facts: ReadFacts) -> DerivedFeature:
@@ -115,7 +118,7 @@ def _derived_since(feature: Feature, reading: Reading, facts: ReadFacts) -> Deri
     if reading.past and reading.now_ms < counts_from_ms:
         answer = Answer(None, reason=NOT_COUNTED_YET)
     else:
-        answer = feature.read(reading)
+        answer = feature.reader.answer(reading)
     return DerivedFeature(feature, answer, facts, counts_from_ms or None)
 
 

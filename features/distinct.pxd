@@ -3,7 +3,8 @@ from cpython.array cimport array as Int64s
 
 from features cimport int64s, xxh3
 from features.adding cimport Adder
-from features.reading cimport Reading
+from features.cells cimport Layer
+from features.reading cimport Reader, Reading
 from schemas cimport struct_fields
 
 
@@ -12,6 +13,7 @@ cdef Py_ssize_t _MOST_NUMBERS
 cdef long long _LATEST_HOUR
 cdef long long _HASH_BITS
 cdef unsigned long long _HASH_MASK
+cdef Layer _HOURS
 
 
 cdef class DistinctPart:
@@ -51,3 +53,20 @@ cdef class DistinctAdder(Adder):
         times=cython.longlong,
     )
     cpdef undo(self, part, event, long long time_ms, long long offset)
+
+
+cdef class DistinctReader(Reader):
+    cdef Py_ssize_t index
+    cdef long long window_ms
+
+    @cython.locals(oldest=cython.longlong, end=cython.Py_ssize_t)
+    cpdef value(self, Reading reading)
+
+    @cython.locals(oldest=cython.longlong)
+    cpdef answer(self, Reading reading)
+
+
+@cython.locals(
+    slots=Int64s, size=cython.Py_ssize_t, slot=cython.Py_ssize_t, count=cython.Py_ssize_t, value=cython.longlong
+)
+cdef Py_ssize_t _values_between(Int64s places, Py_ssize_t first, Py_ssize_t end) except -1

@@ -19,15 +19,15 @@ from features.definitions import (
     Answer,
     Base,
     Bound,
+    FeatureValue,
     Measures,
     Part,
     PartMeasure,
-    Read,
     TextField,
     Wire,
 )
 from features.packed_places import LATEST_HOUR, WIDTH, block_of, columns_of, places_of
-from features.reading import Reading
+from features.reading import Reader, Reading
 from features.sliding_hll import Registers
 from schemas import struct_fields
 from schemas.events import Event
@@ -37,6 +37,7 @@ MAX_PLACES: Final = 1_024  # (hour, value) places kept exactly: some 6 bytes eac
 _WIDTH: Final = WIDTH
 _MOST_NUMBERS: Final = MAX_PLACES * _WIDTH
 _LATEST_HOUR: Final = LATEST_HOUR
+_HOURS: Final = HOURS
 _HASH_BITS: Final = sliding_hll.HASH_BITS
 # A power, as a shift by the C variable above would be one in C, of 32 bits.
 _HASH_MASK: Final = 2**sliding_hll.HASH_BITS - 1  # 256 values share a hash once in 30 million users
@@ -294,36 +295,64 @@ class DistinctCount:
         index, _ = measures.part(self.name, self.measure, Distinct)
         window_ms = window_of(self.name, self.window, longest_ms=HOURS.longest_window_ms)
         formula = f"distinct values of {self.measure}"
-        return Bound("int", _read(index, window_ms), formula, (self.measure,), window_ms, hop_ms=HOURS.hop_ms)
+        return Bound("int", DistinctReader(index, window_ms), formula, (self.measure,), window_ms, hop_ms=HOURS.hop_ms)
 
 
-def _read(index: int, window_ms: int) -> Read:
-    def read(reading: Reading) -> Answer:
-        part = reading.state.parts[index]
-        assert isinstance(part, DistinctPart)
-        oldest = reading.oldest(window_ms, HOURS)
+class DistinctReader(Reader):
+    """See DistinctCount."""
+
+    def __init__(self, index: int, window_ms: int) -> None:
+        self.index = index
+        self.window_ms = window_ms
+
+    def value(self, reading: Reading) -> FeatureValue:
+        """See Reader."""
+        part: DistinctPart = reading.state.parts[self.index]
+        oldest = reading.oldest(self.window_ms, _HOURS)
+        if part.sketch is not None and oldest <= part.newest:
+            return round(sliding_hll.estimate(part.sketch, oldest))
+        end = part.find_hour(reading.newest(_HOURS) + 1) if reading.looks_back else len(part.places)
+        return _values_between(part.places, part.find_hour(oldest), end)
+
+    def answer(self, reading: Reading) -> Answer:
+        """See Reader."""
+        part: DistinctPart = reading.state.parts[self.index]
+        oldest = reading.oldest(self.window_ms, _HOURS)
         if part.sketch is not None and oldest <= part.newest:
             if reading.looks_back:
                 return Answer(None, reason="a sketch of distinct values cannot be read at an earlier moment")
-            number = round(sliding_hll.estimate(part.sketch, oldest))
             if part.doubt >= oldest:
-                return Answer(number, True, "estimated, and want of room or an undo may have left it wrong")
-            return Answer(number, True, f"estimated, standard error {sliding_hll.STANDARD_ERROR:.1%}")
-        first, end = part.find_hour(oldest), len(part.places)
-        if reading.looks_back:
-            end = part.find_hour(reading.newest(HOURS) + 1)
-        distinct = len({place & _HASH_MASK for place in part.places[first:end:_WIDTH]})
+                reason = "estimated, and want of room or an undo may have left it wrong"
+            else:
+                reason = f"estimated, standard error {sliding_hll.STANDARD_ERROR:.1%}"
+            return Answer(self.value(reading), True, reason)
         if reading.past:
             if part.thinned and reading.looks_back:
                 return Answer(None, reason="earlier places of the values were dropped")
-            answer = past_answer(reading, window_ms, distinct, HOURS)
+            answer = past_answer(reading, self.window_ms, self.value(reading), _HOURS)
             if answer.reason is not None:
                 return answer
         if part.doubt >= oldest and part.thinned:
-            return Answer(distinct, True, "an undone event's value may have been seen before")
-        return Answer(distinct)
+            return Answer(self.value(reading), True, "an undone event's value may have been seen before")
+        return Answer(self.value(reading))
 
-    return read
+
+def _values_between(places: array[int], first: Int64, end: Int64) -> Int64:
+    """How many different values there are between these places."""
+    size: Int64 = 2
+    while size < end - first:
+        size *= 2
+    slots, count = int64s.zeros(size), 0  # the values that were seen, plus one: 0 is a slot without any
+    while first < end:
+        value = (int64s.at(places, first) & _HASH_MASK) + 1
+        slot = value & (size - 1)
+        while int64s.at(slots, slot) not in (0, value):
+            slot = (slot + 1) & (size - 1)
+        if not int64s.at(slots, slot):
+            int64s.put(slots, slot, value)
+            count += 1
+        first += _WIDTH
+    return count
 
 
 def _forget_sketch(part: DistinctPart) -> None:

@@ -18,9 +18,8 @@ from features.definitions import (
     Measures,
     NumberField,
     PartMeasure,
-    Read,
 )
-from features.reading import Reading
+from features.reading import Reader, Reading
 from schemas import struct_fields
 from schemas.events import Event
 
@@ -142,19 +141,25 @@ class WindowedExtreme:
         index, measure = measures.part(self.name, self.measure, Extreme)
         window_ms = window_of(self.name, self.window)
         formula = f"{measure.which} of {self.measure}"
-        return Bound("float", _read(index, measure.which, window_ms), formula, (self.measure,), window_ms)
+        return Bound("float", ExtremeReader(index, measure.which, window_ms), formula, (self.measure,), window_ms)
 
 
-def _read(index: int, which: Literal["min", "max"], window_ms: int) -> Read:
-    choose = min if which == "min" else max
-    layer = layer_of(window_ms)
+class ExtremeReader(Reader):
+    """See WindowedExtreme."""
 
-    def read(reading: Reading) -> Answer:
-        part = reading.state.parts[index]
+    def __init__(self, index: int, which: Literal["min", "max"], window_ms: int) -> None:
+        self._index = index
+        self._choose = min if which == "min" else max
+        self._window_ms = window_ms
+        self._layer = layer_of(window_ms)
+
+    def answer(self, reading: Reading) -> Answer:
+        """See Reader."""
+        part, layer, window_ms = reading.state.parts[self._index], self._layer, self._window_ms
         assert isinstance(part, ExtremePart)
         oldest, newest = reading.oldest(window_ms, layer), reading.newest(layer)
         amounts = [amount for cell, amount in part.layers[layer.number].items() if oldest <= cell <= newest]
-        value = choose(amounts) / MICRO if amounts else None
+        value = self._choose(amounts) / MICRO if amounts else None
         if reading.past and not reading.holds(window_ms, layer):
             return past_answer(reading, window_ms, value)
         if part.doubt_ms and part.doubt_ms // layer.hop_ms >= oldest:
@@ -164,5 +169,3 @@ def _read(index: int, which: Literal["min", "max"], window_ms: int) -> Read:
                 "an event that was the extreme of its cell was undone, or a cell was dropped for want of room",
             )
         return past_answer(reading, window_ms, value) if reading.past else Answer(value)
-
-    return read

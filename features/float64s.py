@@ -10,6 +10,11 @@ def empty() -> array[float]:
     return array("d")
 
 
+def zeros(count: int) -> array[float]:
+    """A block of so many zeros."""
+    return array("d", bytes(8 * count))
+
+
 def at(numbers: array[float], place: int) -> float:
     """The number there."""
     return numbers[place]

@@ -1,5 +1,5 @@
 from features.adding cimport Adder
-from features.reading cimport Reading
+from features.reading cimport Reader, Reading
 from schemas cimport struct_fields
 
 
@@ -14,3 +14,12 @@ cdef class MomentsPart:
 cdef class MomentsAdder(Adder):
     cpdef add(self, part, event, long long time_ms, long long offset, long long append_ms)
     cpdef undo(self, part, event, long long time_ms, long long offset)
+
+
+cdef class MomentReader(Reader):
+    cdef Py_ssize_t index
+    cdef bint is_last
+
+
+cdef class SinceReader(MomentReader):
+    pass

@@ -16,15 +16,15 @@ from features.definitions import (
     Base,
     Bound,
     CatalogueError,
+    FeatureValue,
     Measures,
     Part,
     PartMeasure,
-    Read,
     TextField,
     Wire,
 )
 from features.duplicates import FORGOTTEN_OFFSET
-from features.reading import Reading
+from features.reading import Reader, Reading
 from schemas import struct_fields
 from schemas.events import Event
 
@@ -223,7 +223,7 @@ class SeenAt:
         if self.which not in ("first", "last"):
             raise CatalogueError(f"feature {self.name!r} reads the {self.which!r} moment; use first or last")
         formula = f"{self.which} event time of {self.measure}"
-        return Bound("timestamp", _read_moment(index, self.which), formula, (self.measure,))
+        return Bound("timestamp", MomentReader(index, self.which), formula, (self.measure,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +239,7 @@ class SecondsSince:
         """See FeatureDefinition."""
         index, _ = measures.part(self.name, self.measure, Moments)
         formula = f"now - last event time of {self.measure}"
-        return Bound("int", _read_since(index), formula, (self.measure,))
+        return Bound("int", SinceReader(index), formula, (self.measure,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,48 +255,66 @@ class EdgeValue:
         """See FeatureDefinition."""
         index, measure = measures.part(self.name, self.measure, Edge)
         formula = f"{measure.which} {measure.field} of {self.measure}"
-        return Bound("string", _read_edge(index, measure.which), formula, (self.measure,))
+        return Bound("string", EdgeReader(index, measure.which), formula, (self.measure,))
 
 
 _UNDONE = "the event at this end was undone, and the next one is not known"
 _LATER = "a later event replaced what was known at that moment"
 
 
-def _read_moment(index: int, which: Which) -> Read:
-    def read(reading: Reading) -> Answer:
-        part = reading.state.parts[index]
-        assert isinstance(part, MomentsPart)
-        if not part.events or (reading.looks_back and part.first_ms > reading.now_ms):
+class MomentReader(Reader):
+    """See SeenAt."""
+
+    def __init__(self, index: int, which: Which) -> None:
+        self.index = index
+        self.is_last = which == "last"
+
+    def value(self, reading: Reading) -> FeatureValue:
+        """See Reader."""
+        part: MomentsPart = reading.state.parts[self.index]
+        if not part.events:
+            return None
+        return part.last_ms if self.is_last else part.first_ms
+
+    def answer(self, reading: Reading) -> Answer:
+        """See Reader."""
+        part: MomentsPart = reading.state.parts[self.index]
+        if reading.looks_back and part.first_ms > reading.now_ms:
             return Answer(None)
-        if which == "first":
-            return Answer(part.first_ms, True, _UNDONE) if part.first_doubt else Answer(part.first_ms)
-        if reading.looks_back and part.last_ms > reading.now_ms:
+        if self.is_last and reading.looks_back and part.last_ms > reading.now_ms:
             return Answer(None, reason=_LATER)
-        return Answer(part.last_ms, True, _UNDONE) if part.last_doubt else Answer(part.last_ms)
-
-    return read
-
-
-def _read_since(index: int) -> Read:
-    last = _read_moment(index, "last")
-
-    def read(reading: Reading) -> Answer:
-        moment = last(reading)
-        if not isinstance(moment.value, int):
-            return moment
-        return Answer(max(0, reading.now_ms - moment.value) // 1000, moment.approximate, moment.reason)
-
-    return read
+        value = self.value(reading)
+        doubtful = part.last_doubt if self.is_last else part.first_doubt
+        return Answer(value, True, _UNDONE) if doubtful and value is not None else Answer(value)
 
 
-def _read_edge(index: int, which: Which) -> Read:
-    def read(reading: Reading) -> Answer:
-        part = reading.state.parts[index]
+class SinceReader(MomentReader):
+    """See SecondsSince."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index, "last")
+
+    def value(self, reading: Reading) -> FeatureValue:
+        """See Reader."""
+        part: MomentsPart = reading.state.parts[self.index]
+        if not part.events:
+            return None
+        return max(0, reading.now_ms - part.last_ms) // 1000
+
+
+class EdgeReader(Reader):
+    """See EdgeValue."""
+
+    def __init__(self, index: int, which: Which) -> None:
+        self._index = index
+        self._which = which
+
+    def answer(self, reading: Reading) -> Answer:
+        """See Reader."""
+        part = reading.state.parts[self._index]
         assert isinstance(part, EdgePart)
         if not part.events:
             return Answer(None)
         if reading.looks_back and part.time_ms > reading.now_ms:
-            return Answer(None) if which == "first" else Answer(None, reason=_LATER)
+            return Answer(None) if self._which == "first" else Answer(None, reason=_LATER)
         return Answer(part.value, True, _UNDONE) if part.doubt else Answer(part.value)
-
-    return read

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from features.cells import LARGEST_TOTAL, Cells, Layer, layer_of
+from array import array
+from typing import TYPE_CHECKING
+
+from features.cells import LARGEST_TOTAL, Layer, cells_above_zero, from_on, layer_of, total_of
 from features.state import UserState
+
+if TYPE_CHECKING:
+    from features.definitions import Answer, FeatureValue
 
 _NEVER_MS = 1 << 62
 
@@ -21,7 +27,6 @@ class Reading:  # with slots where it is compiled, see reading.pxd
         self.now_ms = now_ms
         self.past = past
         self.looks_back = past and state.last_event_ms > now_ms
-        self._vectors: dict[int, list[int]] = {}
 
     def oldest(self, window_ms: int, layer: Layer) -> int:
         """Index of the window's oldest cell in `layer`."""
@@ -42,22 +47,29 @@ class Reading:  # with slots where it is compiled, see reading.pxd
 
     def column(self, slot: int, window_ms: int, layer: Layer) -> list[int]:
         """The totals of one measure in the window's cells, oldest first."""
-        cells, begin, end = self._span(window_ms, layer)
-        return cells.numbers[begin + 1 + slot : end : cells.width].tolist()
+        numbers = self.state.block(layer.number)
+        begin, end = self._begin(numbers, window_ms, layer), self._end(numbers, layer)
+        return numbers[begin + 1 + slot : end : self.state.cell_width].tolist()
 
-    def totals(self, window_ms: int) -> list[int]:
-        """The sum of the window's cells, measure by measure, to be read only."""
-        known = self._vectors.get(window_ms)
-        if known is None:
-            cells, begin, end = self._span(window_ms, layer_of(window_ms))
-            known = self._vectors[window_ms] = cells.totals(begin, end)
-        return known
+    def total(self, slot: int, window_ms: int, layer: Layer) -> int:
+        """The sum of one measure over the window's cells."""
+        numbers = self.state.block(layer.number)
+        begin, end = self._begin(numbers, window_ms, layer), self._end(numbers, layer)
+        return total_of(numbers, self.state.cell_width, slot, begin, end)
 
-    def _span(self, window_ms: int, layer: Layer) -> tuple[Cells, int, int]:
-        """The cells of a layer, and where in their numbers those of the window begin and end."""
-        cells = self.state.layer(layer.number)
-        end = cells.from_on(self.newest(layer) + 1) if self.looks_back else len(cells.numbers)
-        return cells, cells.from_on(self.oldest(window_ms, layer)), end
+    def cells_above_zero(self, slot: int, window_ms: int, layer: Layer) -> int:
+        """How many of the window's cells have a total of one measure that is above 0."""
+        numbers = self.state.block(layer.number)
+        begin, end = self._begin(numbers, window_ms, layer), self._end(numbers, layer)
+        return cells_above_zero(numbers, self.state.cell_width, slot, begin, end)
+
+    def _begin(self, numbers: array[int], window_ms: int, layer: Layer) -> int:
+        """Where in the numbers of a layer the cells of the window begin."""
+        return from_on(numbers, self.state.cell_width, self.oldest(window_ms, layer))
+
+    def _end(self, numbers: array[int], layer: Layer) -> int:
+        """Where they end."""
+        return from_on(numbers, self.state.cell_width, self.newest(layer) + 1) if self.looks_back else len(numbers)
 
     def stopped(self, slot: int, window_ms: int) -> bool:
         """Whether a sum of the window stopped at what a cell can hold."""
@@ -68,3 +80,15 @@ class Reading:  # with slots where it is compiled, see reading.pxd
     def cuts_a_cell(self, hop_ms: int) -> bool:
         """Whether the moment lies inside a cell, so that it counts events from after the moment."""
         return self.looks_back and (self.now_ms + 1) % hop_ms != 0
+
+
+class Reader:
+    """Reads one feature of one user."""
+
+    def answer(self, reading: Reading) -> Answer:
+        """The value, and how far it can be trusted."""
+        raise NotImplementedError
+
+    def value(self, reading: Reading) -> FeatureValue:
+        """The value alone, where the reading is not one of the past."""
+        return self.answer(reading).value

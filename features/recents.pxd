@@ -3,7 +3,7 @@ from cpython.array cimport array as Int64s
 
 from features cimport int64s
 from features.adding cimport Adder
-from features.reading cimport Reading
+from features.reading cimport Reader, Reading
 from features.texts cimport shared
 from schemas cimport struct_fields
 
@@ -44,3 +44,8 @@ cdef class RecentsAdder(Adder):
 cdef class LastDistinctAdder(RecentsAdder):
     @cython.locals(place=cython.Py_ssize_t, known_ms=cython.longlong, known_offset=cython.longlong)
     cpdef put(self, RecentsPart part, str value, long long time_ms, long long offset)
+
+
+cdef class RecentReader(Reader):
+    cdef Py_ssize_t index
+    cdef object measure

@@ -18,15 +18,15 @@ from features.definitions import (
     Answer,
     Base,
     Bound,
+    FeatureValue,
     Measures,
     Part,
     PartMeasure,
-    Read,
     TextField,
     Wire,
 )
 from features.duplicates import FORGOTTEN_OFFSET
-from features.reading import Reading
+from features.reading import Reader, Reading
 from features.texts import shared
 from schemas import struct_fields
 from schemas.events import Event
@@ -310,22 +310,31 @@ class Recent:
     def bind(self, measures: Measures) -> Bound:
         """See FeatureDefinition."""
         index, measure = measures.part(self.name, self.measure, (Last, LastDistinct))
-        return Bound("string_list", _read(index, measure), f"last {measure.k} of {self.measure}", (self.measure,))
+        formula = f"last {measure.k} of {self.measure}"
+        return Bound("string_list", RecentReader(index, measure), formula, (self.measure,))
 
 
-def _read(index: int, measure: _Recents) -> Read:
-    def read(reading: Reading) -> Answer:
-        part = reading.state.parts[index]
-        assert isinstance(part, RecentsPart)
+class RecentReader(Reader):
+    """See Recent."""
+
+    def __init__(self, index: int, measure: _Recents) -> None:
+        self.index = index
+        self.measure = measure
+
+    def value(self, reading: Reading) -> FeatureValue:
+        """See Reader."""
+        part: RecentsPart = reading.state.parts[self.index]
+        return part.values[:]
+
+    def answer(self, reading: Reading) -> Answer:
+        """See Reader."""
+        part: RecentsPart = reading.state.parts[self.index]
+        values: FeatureValue = part.values[:]
         if reading.looks_back:
             seen = zip(part.values, part.times_ms(), strict=True)
             values = [value for value, time_ms in seen if time_ms <= reading.now_ms]
             if len(values) < len(part.values) and part.displaced_ms:
-                return Answer([*values], True, "what was displaced after that moment is missing")
-        else:
-            values = part.values
-        if part.doubt_ms and measure.in_doubt(part):
-            return Answer([*values], True, "an entry was taken out and what it displaced is not known any more")
-        return Answer([*values])
-
-    return read
+                return Answer(values, True, "what was displaced after that moment is missing")
+        if part.doubt_ms and self.measure.in_doubt(part):
+            return Answer(values, True, "an entry was taken out and what it displaced is not known any more")
+        return Answer(values)

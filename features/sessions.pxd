@@ -4,7 +4,7 @@ from cpython.array cimport array as Int64s
 from features cimport int64s
 from features.adding cimport Adder
 from features.cells cimport Layer
-from features.reading cimport Reading
+from features.reading cimport Reader, Reading
 
 
 cdef Py_ssize_t _WIDTH
@@ -56,3 +56,36 @@ cdef _leave(Int64s numbers, long long time_ms, long long gap_ms)
 
 
 cdef _insert(Int64s numbers, Py_ssize_t place, long long start_ms, long long end_ms, long long events, long long doubt)
+
+
+cdef class SessionReader(Reader):
+    cdef Py_ssize_t index
+    cdef long long gap_ms
+
+    cpdef long long fact(self, long long start_ms, long long end_ms, long long events) except? -1
+
+
+cdef class SessionLengthReader(SessionReader):
+    pass
+
+
+cdef class SessionEventsReader(SessionReader):
+    pass
+
+
+cdef class SessionCountReader(Reader):
+    cdef Py_ssize_t index
+    cdef long long window_ms
+
+    @cython.locals(oldest_ms=cython.longlong, earlier=cython.Py_ssize_t)
+    cpdef value(self, Reading reading)
+
+    @cython.locals(oldest_ms=cython.longlong)
+    cpdef answer(self, Reading reading)
+
+
+@cython.locals(first=cython.Py_ssize_t)
+cdef Py_ssize_t _ended_before(Int64s numbers, long long oldest_ms) except -1
+
+
+cdef _count_at(Reading reading, SessionsPart part, long long window_ms, long long oldest_ms)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 from array import array
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import ClassVar, Final, NamedTuple
@@ -23,13 +22,13 @@ from features.definitions import (
     Base,
     Bound,
     CatalogueError,
+    FeatureValue,
     Measures,
     Part,
     PartMeasure,
-    Read,
     Wire,
 )
-from features.reading import Reading
+from features.reading import Reader, Reading
 from schemas.events import Event
 
 LONGEST_GAP_MS: Final = 86_400_000
@@ -90,10 +89,6 @@ class SessionsPart:
         self.start_ms, self.end_ms = int64s.at(numbers, last), int64s.at(numbers, last + 1)
         self.events, self.doubt = int64s.at(numbers, last + 2), int64s.at(numbers, last + 3)
         int64s.remove(numbers, last, _WIDTH)
-
-
-AnyRun = Run | SessionsPart
-"""A run, or what has the fields of the latest one."""
 
 
 class SessionsAdder(Adder):
@@ -272,8 +267,8 @@ class SessionLength:
     def bind(self, measures: Measures) -> Bound:
         """See FeatureDefinition."""
         index, measure = measures.part(self.name, self.measure, Sessions)
-        read = _read_current(index, measure.gap_ms, _length_seconds)
-        return Bound("int", read, f"last - first event of the current session (gap {measure.gap})", (self.measure,))
+        reader = SessionLengthReader(index, measure.gap_ms)
+        return Bound("int", reader, f"last - first event of the current session (gap {measure.gap})", (self.measure,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,8 +283,8 @@ class SessionEvents:
     def bind(self, measures: Measures) -> Bound:
         """See FeatureDefinition."""
         index, measure = measures.part(self.name, self.measure, Sessions)
-        read = _read_current(index, measure.gap_ms, _events)
-        return Bound("int", read, f"events of the current session (gap {measure.gap})", (self.measure,))
+        reader = SessionEventsReader(index, measure.gap_ms)
+        return Bound("int", reader, f"events of the current session (gap {measure.gap})", (self.measure,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,67 +301,105 @@ class SessionCount:
         """See FeatureDefinition."""
         index, _ = measures.part(self.name, self.measure, Sessions)
         window_ms = window_of(self.name, self.window, longest_ms=HOURS.longest_window_ms)
+        reader = SessionCountReader(index, window_ms)
         formula = f"sessions of {self.measure} whose last event is in the window"
-        return Bound("int", _read_count(index, window_ms), formula, (self.measure,), window_ms, hop_ms=HOURS.hop_ms)
-
-
-def _length_seconds(run: AnyRun) -> int:
-    return (run.end_ms - run.start_ms) // 1000
-
-
-def _events(run: AnyRun) -> int:
-    return run.events
+        return Bound("int", reader, formula, (self.measure,), window_ms, hop_ms=HOURS.hop_ms)
 
 
 _UNCERTAIN = "an undone event may have moved a border of the session"
 
 
-def _part(reading: Reading, index: int) -> SessionsPart:
-    part = reading.state.parts[index]
-    assert isinstance(part, SessionsPart)
-    return part
+class SessionReader(Reader):
+    """A fact about the current session."""
 
+    def __init__(self, index: int, gap_ms: int) -> None:
+        self.index = index
+        self.gap_ms = gap_ms
 
-def _read_current(index: int, gap_ms: int, fact: Callable[[AnyRun], int]) -> Read:
-    def read(reading: Reading) -> Answer:
-        run: AnyRun = _part(reading, index)
+    def fact(self, start_ms: Ms, end_ms: Ms, events: Int64) -> Int64:
+        """What is read of a session."""
+        raise NotImplementedError
+
+    def value(self, reading: Reading) -> FeatureValue:
+        """See Reader."""
+        part: SessionsPart = reading.state.parts[self.index]
+        if not part.events or reading.now_ms - part.end_ms > self.gap_ms:
+            return 0
+        return self.fact(part.start_ms, part.end_ms, part.events)
+
+    def answer(self, reading: Reading) -> Answer:
+        """See Reader."""
+        part: SessionsPart = reading.state.parts[self.index]
+        run = part.latest()
         if reading.looks_back:
-            runs = [run for run in _part(reading, index).runs() if run.start_ms <= reading.now_ms]
+            runs = [run for run in part.runs() if run.start_ms <= reading.now_ms]
             run = runs[-1] if runs else _NO_RUN
             if run.end_ms > reading.now_ms:
                 return Answer(None, reason="the session went on after that moment and is kept as a whole")
-            if reading.now_ms - gap_ms < HOURS.oldest_cell(reading.state.append_ms) * HOURS.hop_ms:
+            if reading.now_ms - self.gap_ms < _HOURS.oldest_cell(reading.state.append_ms) * _HOURS.hop_ms:
                 return Answer(None, reason="sessions are kept for 7 days")
-        if not run.events or reading.now_ms - run.end_ms > gap_ms:
+        if not run.events or reading.now_ms - run.end_ms > self.gap_ms:
             return Answer(0)
-        return Answer(fact(run), True, _UNCERTAIN) if run.doubt else Answer(fact(run))
+        fact = self.fact(run.start_ms, run.end_ms, run.events)
+        return Answer(fact, True, _UNCERTAIN) if run.doubt else Answer(fact)
 
-    return read
+
+class SessionLengthReader(SessionReader):
+    """See SessionLength."""
+
+    def fact(self, start_ms: Ms, end_ms: Ms, events: Int64) -> Int64:
+        """See SessionReader."""
+        return (end_ms - start_ms) // 1000
 
 
-def _read_count(index: int, window_ms: int) -> Read:
-    def read(reading: Reading) -> Answer:
-        part, oldest_ms = _part(reading, index), reading.oldest(window_ms, HOURS) * HOURS.hop_ms
+class SessionEventsReader(SessionReader):
+    """See SessionEvents."""
+
+    def fact(self, start_ms: Ms, end_ms: Ms, events: Int64) -> Int64:
+        """See SessionReader."""
+        return events
+
+
+class SessionCountReader(Reader):
+    """See SessionCount."""
+
+    def __init__(self, index: int, window_ms: int) -> None:
+        self.index = index
+        self.window_ms = window_ms
+
+    def value(self, reading: Reading) -> FeatureValue:
+        """See Reader."""
+        part: SessionsPart = reading.state.parts[self.index]
+        oldest_ms = reading.oldest(self.window_ms, _HOURS) * _HOURS.hop_ms
+        earlier = (len(part.earlier) - _ended_before(part.earlier, oldest_ms)) // _WIDTH
+        return earlier + (part.events > 0 and part.end_ms >= oldest_ms)
+
+    def answer(self, reading: Reading) -> Answer:
+        """See Reader."""
+        part: SessionsPart = reading.state.parts[self.index]
+        oldest_ms = reading.oldest(self.window_ms, _HOURS) * _HOURS.hop_ms
         if reading.looks_back:
-            return _count_at(reading, part, window_ms, oldest_ms)
-        numbers, first = part.earlier, 0
-        while first < len(numbers) and numbers[first + 1] < oldest_ms:
-            first += _WIDTH
+            return _count_at(reading, part, self.window_ms, oldest_ms)
         latest = part.events > 0 and part.end_ms >= oldest_ms
-        count = (len(numbers) - first) // _WIDTH + latest
-        if any(numbers[first + 3 :: _WIDTH]) or (latest and part.doubt):
-            return Answer(count, True, _UNCERTAIN)
-        return Answer(count)
-
-    return read
+        if any(part.earlier[_ended_before(part.earlier, oldest_ms) + 3 :: _WIDTH]) or (latest and part.doubt):
+            return Answer(self.value(reading), True, _UNCERTAIN)
+        return Answer(self.value(reading))
 
 
-def _count_at(reading: Reading, part: SessionsPart, window_ms: int, oldest_ms: int) -> Answer:
-    if not reading.holds(window_ms, HOURS):
-        return past_answer(reading, window_ms, None, HOURS)
+def _ended_before(numbers: array[int], oldest_ms: Ms) -> Int64:
+    """Where the runs begin that ended at that moment or later."""
+    first: Int64 = 0
+    while first < len(numbers) and int64s.at(numbers, first + 1) < oldest_ms:
+        first += _WIDTH
+    return first
+
+
+def _count_at(reading: Reading, part: SessionsPart, window_ms: Ms, oldest_ms: Ms) -> Answer:
+    if not reading.holds(window_ms, _HOURS):
+        return past_answer(reading, window_ms, None, _HOURS)
     runs = [run for run in part.runs() if run.end_ms >= oldest_ms and run.start_ms <= reading.now_ms]
     if runs and runs[-1].end_ms > reading.now_ms and runs[-1].start_ms < oldest_ms:
         return Answer(len(runs), True, "a session went on after that moment and is kept as a whole")
-    if any(run.doubt for run in runs):
+    if any([run.doubt for run in runs]):
         return Answer(len(runs), True, _UNCERTAIN)
     return Answer(len(runs))

@@ -32,4 +32,5 @@ cdef class UserState:
     cdef public tuple counts_from_offsets
     cdef public DuplicateWindow duplicates
     cpdef Cells layer(self, Py_ssize_t number)
+    cpdef Int64s block(self, Py_ssize_t number)
     cpdef bint cover(self, long long time_ms) except -1

@@ -64,7 +64,13 @@ class UserState:
 
     def layer(self, number: int) -> Cells:
         """The cells of the layer of that number."""
-        return Cells(self.cell_width, (self.minutes, self.hours, self.days)[number])
+        return Cells(self.cell_width, self.block(number))
+
+    def block(self, number: int) -> array[int]:
+        """The numbers of those cells."""
+        if number == 0:
+            return self.minutes
+        return self.hours if number == 1 else self.days
 
     @property
     def position(self) -> Position | None:

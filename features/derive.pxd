@@ -1,0 +1,7 @@
+cimport cython
+
+from features.reading cimport Reader, Reading
+
+
+@cython.locals(reading=Reading, reader=Reader)
+cpdef dict derive_values(catalogue, state, now_ms)
