@@ -113,6 +113,10 @@ class Catalogue:
         """Measures kept in cells; the position is the slot in a cell's vector."""
         self.part_measures: tuple[AnyPartMeasure, ...] = tuple(m for m in measures if isinstance(m, PartMeasure))
         """Measures that keep a part of their own; the position is the place among a state's parts."""
+        self.pruned: tuple[tuple[int, AnyPartMeasure], ...] = tuple(
+            (place, each) for place, each in enumerate(self.part_measures) if type(each).prune is not PartMeasure.prune
+        )
+        """Those of which a part may hold what no later read can need, and its place."""
         _check_width(self)
         self.fingerprints: tuple[int, ...] = tuple(map(fingerprint, (*self.cell_measures, *self.part_measures)))
         """What a packed state says about which measures it holds: of the cell measures, then of the parts."""

@@ -22,8 +22,6 @@ cdef class Cells:
     cdef public Int64s numbers
     cdef public Py_ssize_t width
 
-    cpdef drop_before(self, long long index)
-    cpdef Py_ssize_t from_on(self, long long index) except -2
 
 
 @cython.locals(place=cython.Py_ssize_t)
@@ -55,6 +53,12 @@ cpdef remove_if_empty(Int64s numbers, Py_ssize_t width, Py_ssize_t place)
 
 
 cpdef long long added(long long total, long long amount) except? -1
+
+
+cpdef prune(Int64s minutes, Int64s hours, Int64s days, Py_ssize_t width, long long now_ms)
+
+
+cdef _drop_before(Int64s numbers, Py_ssize_t width, long long index)
 
 
 cpdef Layer layer_of(long long window_ms)

@@ -82,15 +82,6 @@ class Cells:  # with slots where it is compiled, see cells.pxd
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
-    def drop_before(self, index: int) -> None:
-        """Remove the cells before that index."""
-        if len(self.numbers) and int64s.at(self.numbers, 0) < index:
-            int64s.remove(self.numbers, 0, self.from_on(index))
-
-    def from_on(self, index: int) -> int:
-        """Where the first cell begins that has this index or a later one; the end if none has."""
-        return from_on(self.numbers, self.width, index)
-
     def items(self) -> Iterator[tuple[int, list[int]]]:
         """Index and totals of each cell."""
         for place in range(0, len(self.numbers), self.width):
@@ -98,7 +89,10 @@ class Cells:  # with slots where it is compiled, see cells.pxd
 
 
 def from_on(numbers: array[int], width: int, index: int) -> int:
-    """See Cells.from_on. Looks from the newest on, which most events belong to."""
+    """Where the first cell begins that has this index or a later one; the end if none has.
+
+    Looks from the newest on, which most events belong to.
+    """
     place = len(numbers)
     while place and int64s.at(numbers, place - width) >= index:
         place -= width
@@ -188,10 +182,16 @@ def added(total: int, amount: int) -> int:
     return total
 
 
-def prune(cells: tuple[Cells, ...], now_ms: int) -> None:
-    """Drop the cells that no window read at `now_ms` or later can need."""
-    for layer, of_layer in zip(LAYERS, cells, strict=True):
-        of_layer.drop_before(layer.oldest_cell(now_ms))
+def prune(minutes: array[int], hours: array[int], days: array[int], width: int, now_ms: int) -> None:
+    """Drop the cells of each layer that no window read at `now_ms` or later can need."""
+    _drop_before(minutes, width, _MINUTES.oldest_cell(now_ms))
+    _drop_before(hours, width, _HOURS.oldest_cell(now_ms))
+    _drop_before(days, width, _DAYS.oldest_cell(now_ms))
+
+
+def _drop_before(numbers: array[int], width: int, index: int) -> None:
+    if len(numbers) and int64s.at(numbers, 0) < index:
+        int64s.remove(numbers, 0, from_on(numbers, width, index))
 
 
 def merge(left: tuple[Cells, ...], right: tuple[Cells, ...]) -> tuple[Cells, ...]:

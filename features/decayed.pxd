@@ -2,7 +2,7 @@ cimport cython
 from cpython.array cimport array as Float64s
 from libc cimport math
 
-from features cimport float64s, int64s
+from features cimport float64s, int64s, msgpack
 from features.adding cimport Adder
 from features.reading cimport Reader, Reading
 from features.texts cimport shared

@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from features import float64s, int64s
+from features import float64s, int64s, msgpack
 from features.adding import Adder, Int64, Ms, Offset
 from features.cells import parse_window
 from features.checks import check_bound, check_field, check_types
@@ -259,9 +259,15 @@ class Decayed(PartMeasure[DecayedPart]):
             self.keep(merged, self.keys)
         return merged
 
-    def to_wire(self, part: DecayedPart, base: Base) -> DecayedWire:
+    def put(self, part: DecayedPart, base: Base, out: bytearray) -> None:
         """See PartMeasure."""
-        return DecayedWire(part.scores(), part.reference_ms, part.dropped)
+        msgpack.put_array(out, 3)
+        msgpack.put_map(out, len(part.keys))
+        for number in range(len(part.keys)):
+            msgpack.put_text(out, part.keys[number])
+            msgpack.put_float(out, float64s.at(part.numbers, number * _WIDTH + 1))
+        msgpack.put_int(out, part.reference_ms)
+        msgpack.put_float(out, part.dropped)
 
     def from_wire(self, wire: Wire, base: Base) -> DecayedPart:
         """See PartMeasure."""

@@ -27,8 +27,11 @@ NumberField = Literal["value", "position"]
 Part = Any
 """What one measure keeps of one user, outside of cells. Mutable."""
 Wire = msgspec.Struct
-"""What a part is packed as."""
+"""What a packed part decodes to."""
 P = TypeVar("P")
+
+
+_encoder = msgspec.msgpack.Encoder()
 
 
 class CatalogueError(ValueError):
@@ -125,13 +128,12 @@ class PartMeasure(ABC, Generic[P]):
         Nothing by default.
         """
 
-    def to_wire(self, part: P, base: Base) -> Wire:
-        """The part as it is packed, relative to `base`."""
-        assert isinstance(part, msgspec.Struct)
-        return part
+    def put(self, part: P, base: Base, out: bytearray) -> None:
+        """Append the part as it is packed, relative to `base`: what decodes to its wire type."""
+        out += _encoder.encode(part)
 
     def from_wire(self, wire: Wire, base: Base) -> P:
-        """What `to_wire` packed, for a measure with a wire type."""
+        """What `put` packed, for a measure with a wire type."""
         raise NotImplementedError
 
     def share(self, part: P) -> None:

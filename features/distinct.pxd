@@ -1,7 +1,7 @@
 cimport cython
 from cpython.array cimport array as Int64s
 
-from features cimport int64s, xxh3
+from features cimport int64s, msgpack, xxh3
 from features.adding cimport Adder
 from features.cells cimport Layer
 from features.reading cimport Reader, Reading

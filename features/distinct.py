@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Final
 
 import msgspec
 
-from features import int64s, sliding_hll, xxh3
+from features import int64s, msgpack, sliding_hll, xxh3
 from features.adding import Adder, Int64, Ms, Offset
 from features.cells import HOURS
 from features.checks import check_field, check_types, types_of, window_of
@@ -26,7 +26,7 @@ from features.definitions import (
     TextField,
     Wire,
 )
-from features.packed_places import LATEST_HOUR, WIDTH, block_of, columns_of, places_of
+from features.packed_places import LATEST_HOUR, WIDTH, block_of, places_of, put_places
 from features.reading import Reader, Reading
 from features.sliding_hll import Registers
 from schemas import struct_fields
@@ -41,6 +41,9 @@ _HOURS: Final = HOURS
 _HASH_BITS: Final = sliding_hll.HASH_BITS
 # A power, as a shift by the C variable above would be one in C, of 32 bits.
 _HASH_MASK: Final = 2**sliding_hll.HASH_BITS - 1  # 256 values share a hash once in 30 million users
+
+
+_encoder = msgspec.msgpack.Encoder()
 
 
 @dataclass  # with slots where it is compiled, see distinct.pxd
@@ -230,22 +233,17 @@ class Distinct(PartMeasure[DistinctPart]):
             else:
                 sliding_hll.prune(part.sketch, oldest)
 
-    def to_wire(self, part: DistinctPart, base: Base) -> DistinctWire:
+    def put(self, part: DistinctPart, base: Base, out: bytearray) -> None:
         """See PartMeasure."""
-        now = base.append_ms // HOURS.hop_ms
-        hours, counts, low, high = columns_of(part.places)
-        times = part.places[1::_WIDTH].tolist()
-        return DistinctWire(
-            [now - hour for hour in hours],
-            counts,
-            low,
-            high,
-            [] if times.count(1) == len(times) else times,
-            part.thinned,
-            part.doubt,
-            part.sketch,
-            part.newest,
-        )
+        msgpack.put_array(out, 9)
+        put_places(out, part.places, base.append_ms // HOURS.hop_ms)
+        msgpack.put_flag(out, part.thinned)
+        msgpack.put_int(out, part.doubt)
+        if part.sketch is None:
+            msgpack.put_nil(out)
+        else:
+            out += _encoder.encode(part.sketch)
+        msgpack.put_int(out, part.newest)
 
     def from_wire(self, wire: Wire, base: Base) -> DistinctPart:
         """See PartMeasure."""

@@ -82,9 +82,32 @@ cdef inline Py_ssize_t count_from(array numbers, Py_ssize_t first, Py_ssize_t st
     return (len(numbers) - first + step - 1) // step
 
 
-cdef inline list distances(array numbers, Py_ssize_t first, Py_ssize_t step, long long base):
+cdef inline bint are_all(array numbers, Py_ssize_t first, Py_ssize_t step, long long number) noexcept:
     cdef Py_ssize_t place
-    return [base - numbers.data.as_longlongs[first + place * step] for place in range(count_from(numbers, first, step))]
+    for place in range(count_from(numbers, first, step)):
+        if numbers.data.as_longlongs[first + place * step] != number:
+            return False
+    return True
+
+
+cdef inline bytes bits(array numbers, Py_ssize_t first, Py_ssize_t step, Py_ssize_t shift, Py_ssize_t size):
+    cdef Py_ssize_t place, count = count_from(numbers, first, step)
+    cdef bytes data = PyBytes_FromStringAndSize(NULL, count * size)
+    cdef char *there = PyBytes_AS_STRING(data)
+    for place in range(count):
+        put_unsigned(there, place, <uint64_t>numbers.data.as_longlongs[first + place * step] >> shift, size)
+    return data
+
+
+cdef inline void put_unsigned(char *there, Py_ssize_t place, uint64_t number, Py_ssize_t size) noexcept:
+    if size == 1:
+        (<uint8_t *>there)[place] = <uint8_t>number
+    elif size == 2:
+        (<uint16_t *>there)[place] = <uint16_t>number
+    elif size == 4:
+        (<uint32_t *>there)[place] = <uint32_t>number
+    else:
+        (<uint64_t *>there)[place] = number
 
 
 cdef inline bytes column(array numbers, Py_ssize_t first, Py_ssize_t step, long long base, Py_ssize_t size):
@@ -96,14 +119,7 @@ cdef inline bytes column(array numbers, Py_ssize_t first, Py_ssize_t step, long 
         distance = <uint64_t>(numbers.data.as_longlongs[first + place * step] - base)
         if distance > most:
             distance = most
-        if size == 1:
-            (<uint8_t *>there)[place] = <uint8_t>distance
-        elif size == 2:
-            (<uint16_t *>there)[place] = <uint16_t>distance
-        elif size == 4:
-            (<uint32_t *>there)[place] = <uint32_t>distance
-        else:
-            (<uint64_t *>there)[place] = distance
+        put_unsigned(there, place, distance, size)
     return data
 
 

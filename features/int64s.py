@@ -52,9 +52,16 @@ def remove(numbers: array[Any], place: int, count: int) -> None:
     del numbers[place : place + count]
 
 
-def distances(numbers: array[int], first: int, step: int, base: int) -> list[int]:
-    """How far every `step`-th number from `first` on is below the base."""
-    return [base - number for number in numbers[first::step]]
+def are_all(numbers: array[int], first: int, step: int, number: int) -> bool:
+    """Whether every `step`-th number from `first` on is this one."""
+    of_these = numbers[first::step]
+    return of_these.count(number) == len(of_these)
+
+
+def bits(numbers: array[int], first: int, step: int, shift: int, size: int) -> bytes:
+    """The lowest `size` bytes, unsigned, of every `step`-th number from `first` on, shifted right by so many bits."""
+    mask = 256**size - 1
+    return array(_CODES[size], [number >> shift & mask for number in numbers[first::step]]).tobytes()
 
 
 def column(numbers: array[int], first: int, step: int, base: int, size: int) -> bytes:

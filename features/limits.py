@@ -13,13 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-
-from features import cells
+from features import cells, msgpack
 from features.catalogue import Catalogue
 from features.cells import LAYERS
 from features.decayed import Decayed
-from features.definitions import Base, PartMeasure, Wire
+from features.definitions import Base, PartMeasure
 from features.distinct import Distinct
 from features.extremes import Extreme
 from features.recents import Last, LastDistinct
@@ -31,27 +29,31 @@ KEPT_BYTES: Final = 52 * 1024  # down to here, so that it does not do so at ever
 ID_BYTES: Final = 19
 _FAR_BASE: Final = Base(0, 0)  # far from everything, so that distances take most bytes
 
-_encoder = msgspec.msgpack.Encoder()
 
-
-def wires(state: UserState, catalogue: Catalogue, base: Base) -> list[Wire]:
-    """The parts as they are packed."""
-    pairs = zip(catalogue.part_measures, state.parts, strict=True)
-    return [measure.to_wire(part, base) for measure, part in pairs]
+def put_parts(out: bytearray, state: UserState, catalogue: Catalogue, base: Base) -> None:
+    """Append the parts as they are packed."""
+    msgpack.put_array(out, len(state.parts))
+    for measure, part in zip(catalogue.part_measures, state.parts, strict=True):
+        measure.put(part, base, out)
 
 
 def packed_bytes_at_most(state: UserState, catalogue: Catalogue) -> int:
     """What the state packs to, a little too much rather than too little."""
-    kept = len(_encoder.encode([[layer.numbers.tolist() for layer in state.cells], wires(state, catalogue, _FAR_BASE)]))
-    return kept + ID_BYTES * len(state.duplicates) + HEADER_BYTES
+    kept = bytearray()
+    msgpack.put_array(kept, 2)
+    msgpack.put_array(kept, len(state.cells))
+    for layer in state.cells:
+        msgpack.put_column(kept, layer.numbers, 0, 1)
+    put_parts(kept, state, catalogue, _FAR_BASE)
+    return len(kept) + ID_BYTES * len(state.duplicates) + HEADER_BYTES
 
 
 def prune(state: UserState, catalogue: Catalogue) -> None:
     """Drop what no read at `append_ms` or later can need; changes no answer."""
-    cells.prune(state.cells, state.append_ms)
+    cells.prune(state.minutes, state.hours, state.days, state.cell_width, state.append_ms)
     state.duplicates.tidy()
-    for part, measure in zip(state.parts, catalogue.part_measures, strict=True):
-        measure.prune(part, state.append_ms)
+    for place, measure in catalogue.pruned:
+        measure.prune(state.parts[place], state.append_ms)
 
 
 def make_room(state: UserState, catalogue: Catalogue, kept_bytes: int = KEPT_BYTES) -> None:
@@ -99,8 +101,7 @@ def _start_over_largest(state: UserState, catalogue: Catalogue) -> bool:
     """Let the part that takes most room count from the next record on, as if its measure were new."""
     if not state.parts:
         return False
-    packed = wires(state, catalogue, _FAR_BASE)
-    place = max(range(len(packed)), key=lambda each: len(_encoder.encode(packed[each])))
+    place = max(range(len(state.parts)), key=lambda each: _packed_bytes(state, catalogue, each))
     zero = catalogue.part_measures[place].zero()
     if state.parts[place] == zero:
         return False
@@ -110,6 +111,12 @@ def _start_over_largest(state: UserState, catalogue: Catalogue) -> bool:
     state.counts_from_ms = _with(state.counts_from_ms, measure, state.append_ms)
     state.counts_from_offsets = _with(state.counts_from_offsets, measure, next_offset)
     return True
+
+
+def _packed_bytes(state: UserState, catalogue: Catalogue, place: int) -> int:
+    packed = bytearray()
+    catalogue.part_measures[place].put(state.parts[place], _FAR_BASE, packed)
+    return len(packed)
 
 
 def _with(numbers: tuple[int, ...], place: int, number: int) -> tuple[int, ...]:

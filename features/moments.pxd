@@ -1,3 +1,4 @@
+from features cimport msgpack
 from features.adding cimport Adder
 from features.reading cimport Reader, Reading
 from schemas cimport struct_fields

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from features import msgpack
 from features.adding import Adder, Ms, Offset
 from features.checks import check_field, check_types, types_of
 from features.definitions import (
@@ -113,9 +114,14 @@ class Moments(PartMeasure[MomentsPart]):
         last = max((left.last_ms, left.last_doubt), (right.last_ms, right.last_doubt))
         return MomentsPart(left.events + right.events, first[0], last[0], not first[1], last[1])
 
-    def to_wire(self, part: MomentsPart, base: Base) -> MomentsWire:
+    def put(self, part: MomentsPart, base: Base, out: bytearray) -> None:
         """See PartMeasure."""
-        return MomentsWire(part.events, part.first_ms, part.last_ms, part.first_doubt, part.last_doubt)
+        msgpack.put_array(out, 5)
+        msgpack.put_int(out, part.events)
+        msgpack.put_int(out, part.first_ms)
+        msgpack.put_int(out, part.last_ms)
+        msgpack.put_flag(out, part.first_doubt)
+        msgpack.put_flag(out, part.last_doubt)
 
     def from_wire(self, wire: Wire, base: Base) -> MomentsPart:
         """See PartMeasure."""

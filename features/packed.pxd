@@ -1,7 +1,13 @@
 cimport cython
+from cpython.array cimport array as Int64s
 
-from features cimport int64s
-from features.cells cimport Cells
+from features cimport int64s, msgpack
+from features.cells cimport Cells, Layer
+from features.state cimport UserState
+
+
+@cython.locals(layer=Layer, oldest=cython.longlong, numbers=Int64s, place=cython.Py_ssize_t)
+cpdef put_cells(bytearray out, UserState state)
 
 
 @cython.locals(place=cython.Py_ssize_t)

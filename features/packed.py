@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from features import int64s
+from features import int64s, msgpack
 from features.catalogue import Catalogue
 from features.cells import LAYERS, Cells, cells_of
+from features.state import UserState
 
 
 class UnreadableState(ValueError):
@@ -18,18 +19,21 @@ PackedCells = list[int] | dict[int, list[int]]
 index, and its totals. Before format 5, the totals by that distance."""
 
 
-def pack_cells(layers: Sequence[Cells], append_ms: int) -> tuple[PackedCells, ...]:
-    """The cells of each layer as they are packed."""
-    packed: list[PackedCells] = []
-    for layer, cells in zip(LAYERS, layers, strict=True):
-        numbers: list[int] = cells.numbers.tolist()
-        _shift(numbers, cells.width, -layer.oldest_cell(append_ms))
-        packed.append(numbers)
-    return tuple(packed)
+def put_cells(out: bytearray, state: UserState) -> None:
+    """Append the cells of each layer."""
+    msgpack.put_array(out, len(LAYERS))
+    for layer in LAYERS:
+        oldest = layer.oldest_cell(state.append_ms)
+        numbers = state.block(layer.number)[:]
+        place = 0
+        while place < len(numbers):
+            int64s.put(numbers, place, int64s.at(numbers, place) - oldest)
+            place += state.cell_width
+        msgpack.put_column(out, numbers, 0, 1)
 
 
 def unpack_cells(layers: Sequence[PackedCells], append_ms: int, measures: int) -> list[Cells]:
-    """What `pack_cells` was given, for so many cell measures; changes the lists. Raises ValueError or OverflowError."""
+    """What `put_cells` was given, for so many cell measures; changes the lists. Raises ValueError or OverflowError."""
     unpacked: list[Cells] = []
     for layer, packed in zip(LAYERS, layers, strict=True):
         oldest = layer.oldest_cell(append_ms)

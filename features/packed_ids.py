@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Final
 
 import msgspec
 
-from features import int64s
+from features import int64s, msgpack
 from features.cells import DAY_MS
 from features.definitions import Base
 from features.duplicates import FORGOTTEN_OFFSET, WIDTH, DuplicateWindow
@@ -16,6 +17,8 @@ _WIDTH: Final = WIDTH
 _HOUR_MS: Final = 3_600_000
 # What is accepted lies up to 31 days before its append time; 32 bits hold 49 days.
 _REACH_MS: Final = 32 * DAY_MS
+_DAY_MS: Final = DAY_MS
+_FORGOTTEN_OFFSET: Final = FORGOTTEN_OFFSET
 
 
 class PackedIds(msgspec.Struct, array_like=True, gc=False):
@@ -38,46 +41,57 @@ class PackedIds(msgspec.Struct, array_like=True, gc=False):
     first_ms: int = 0
 
 
-def pack_ids(window: DuplicateWindow, base: Base) -> PackedIds:
-    """The window, which must be tidy, its hours relative to `base`."""
+def put_ids(out: bytearray, window: DuplicateWindow, base: Base) -> None:
+    """Append the window, which must be tidy, as PackedIds, its hours relative to `base`."""
     if window.left_packed:
         raise ValueError("the ids of this state were not unpacked, so it cannot be packed")
     ids, begin = window.ids, window.begin
-    first_offset, first_ms = _firsts(window, base)
-    hour_now = base.append_ms // _HOUR_MS
-    hours: list[int] = []
-    for place in range(0, len(window.hours), 2):
-        hour, offset = window.hours[place], window.hours[place + 1]
-        hours += (hour_now - hour, -1 if offset == FORGOTTEN_OFFSET else base.offset - offset)
-    return PackedIds(
-        keys=int64s.column(ids, begin, _WIDTH, 0, 8),
-        offsets=int64s.column(ids, begin + 1, _WIDTH, first_offset, 4),
-        last_ms=0,
-        times=int64s.column(ids, begin + 2, _WIDTH, first_ms, 4),
-        codes=int64s.column(ids, begin + 3, _WIDTH, 0, 1),
-        checks=int64s.column(ids, begin + 4, _WIDTH, 0, 2),
-        hours=hours,
-        forgot=window.forgot,
-        first_offset=first_offset,
-        first_ms=first_ms,
-    )
+    append_ms, offset = base.append_ms, base.offset
+    first_offset = _first_offset(window, offset)
+    first_ms = _first_ms(window, append_ms)
+    msgpack.put_array(out, 10)
+    msgpack.put_blob(out, int64s.column(ids, begin, _WIDTH, 0, 8))
+    msgpack.put_blob(out, int64s.column(ids, begin + 1, _WIDTH, first_offset, 4))
+    msgpack.put_int(out, 0)
+    msgpack.put_blob(out, int64s.column(ids, begin + 2, _WIDTH, first_ms, 4))
+    msgpack.put_blob(out, int64s.column(ids, begin + 3, _WIDTH, 0, 1))
+    msgpack.put_blob(out, int64s.column(ids, begin + 4, _WIDTH, 0, 2))
+    _put_hours(out, window.hours, append_ms // _HOUR_MS, offset)
+    msgpack.put_flag(out, window.forgot)
+    msgpack.put_int(out, first_offset)
+    msgpack.put_int(out, first_ms)
 
 
-def _firsts(window: DuplicateWindow, base: Base) -> tuple[int, int]:
-    """What no offset is below, apart from those that were forgotten, and no time that 32 bits leave room for."""
-    ids, place = window.ids, window.begin
-    first_offset, first_ms = base.offset, base.append_ms - _REACH_MS
+def _put_hours(out: bytearray, hours: array[int], hour_now: int, offset_now: int) -> None:
+    msgpack.put_array(out, len(hours))
+    for number in range(len(hours) // 2):
+        offset = int64s.at(hours, 2 * number + 1)
+        msgpack.put_int(out, hour_now - int64s.at(hours, 2 * number))
+        msgpack.put_int(out, -1 if offset == _FORGOTTEN_OFFSET else offset_now - offset)
+
+
+def _first_offset(window: DuplicateWindow, latest: int) -> int:
+    """What no offset is below, apart from those that were forgotten."""
+    ids, place, first = window.ids, window.begin, latest
     while place < len(ids):
-        offset, time_ms = int64s.at(ids, place + 1), int64s.at(ids, place + 2)
-        if FORGOTTEN_OFFSET != offset < first_offset:
-            first_offset = offset
-        first_ms = min(first_ms, time_ms)
+        offset = int64s.at(ids, place + 1)
+        if _FORGOTTEN_OFFSET != offset < first:
+            first = offset
         place += _WIDTH
-    return first_offset, max(first_ms, base.append_ms + DAY_MS - _MOST)
+    return first
+
+
+def _first_ms(window: DuplicateWindow, append_ms: int) -> int:
+    """What no time is below, as far as 32 bits leave room for it."""
+    ids, place, first_ms = window.ids, window.begin, append_ms - _REACH_MS
+    while place < len(ids):
+        first_ms = min(first_ms, int64s.at(ids, place + 2))
+        place += _WIDTH
+    return max(first_ms, append_ms + _DAY_MS - _MOST)
 
 
 def unpack_ids(packed: PackedIds, base: Base) -> DuplicateWindow:
-    """What `pack_ids` wrote, now or before offsets counted from the first. Raises ValueError."""
+    """What `put_ids` wrote, now or before offsets counted from the first. Raises ValueError."""
     hour_now = base.append_ms // _HOUR_MS
     hours: list[int] = []
     for back, offset in zip(packed.hours[::2], packed.hours[1::2], strict=True):

@@ -1,24 +1,20 @@
 cimport cython
 from cpython.array cimport array as Int64s
 
-from features cimport int64s
+from features cimport int64s, msgpack
 
 
 cdef Py_ssize_t _WIDTH
 
 
+@cython.locals(hours=Int64s)
+cpdef put_places(bytearray out, Int64s places, long long hour_now)
+
+
 @cython.locals(
-    low=Int64s,
-    high=Int64s,
-    values=cython.Py_ssize_t,
-    index=cython.Py_ssize_t,
-    place=cython.longlong,
-    hour=cython.longlong,
-    latest=cython.longlong,
-    bits=cython.longlong,
-    count=cython.Py_ssize_t,
+    hours=Int64s, bits=cython.longlong, place=cython.Py_ssize_t, hour=cython.longlong, last=cython.Py_ssize_t
 )
-cpdef columns_of(Int64s places)
+cdef Int64s _hours_of(Int64s places)
 
 
 @cython.locals(

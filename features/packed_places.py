@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Mapping
 from typing import Final
 
-from features import int64s
+from features import int64s, msgpack
 from features.sliding_hll import HASH_BITS
 
 WIDTH: Final = 2
@@ -19,31 +19,37 @@ LATEST_HOUR: Final = (1 << 63 - HASH_BITS) - 1
 """In the year 2926: so that a place has room in a 64-bit integer."""
 
 
-def columns_of(places: array[int]) -> tuple[list[int], list[int], bytes, bytes]:
-    """The hours of the places of a DistinctPart, how many values each has, and lower and upper bits of the values."""
-    hours: list[int] = []
-    counts: list[int] = []
-    values, bits = len(places) // _WIDTH, HASH_BITS
-    low, high = int64s.zeros(values), int64s.zeros(values)
-    latest = count = 0
-    for index in range(values):
-        place = int64s.at(places, index * _WIDTH)
-        hour = place >> bits
-        if hour != latest or not count:
-            if count:
-                counts.append(count)
-            hours.append(hour)
-            latest, count = hour, 0
-        count += 1
-        int64s.put(low, index, place & 0xFFFFFFFF)
-        int64s.put(high, index, place >> 32 & 0xFF)
-    if count:
-        counts.append(count)
-    return hours, counts, int64s.column(low, 0, 1, 0, 4), int64s.column(high, 0, 1, 0, 1)
+def put_places(out: bytearray, places: array[int], hour_now: int) -> None:
+    """Append the first five fields of a DistinctWire: hours count back from `hour_now`."""
+    hours = _hours_of(places)
+    msgpack.put_distances(out, hours, 0, 2, hour_now)
+    msgpack.put_column(out, hours, 1, 2)
+    msgpack.put_blob(out, int64s.bits(places, 0, _WIDTH, 0, 4))
+    msgpack.put_blob(out, int64s.bits(places, 0, _WIDTH, 32, 1))
+    if int64s.are_all(places, 1, _WIDTH, 1):
+        msgpack.put_array(out, 0)
+    else:
+        msgpack.put_column(out, places, 1, _WIDTH)
+
+
+def _hours_of(places: array[int]) -> array[int]:
+    """The hours of the places and how many places each has, in turn."""
+    hours = int64s.of([])
+    bits, place = HASH_BITS, 0
+    while place < len(places):
+        hour = int64s.at(places, place) >> bits
+        last = len(hours) - 2
+        if last < 0 or int64s.at(hours, last) != hour:
+            last += 2
+            int64s.insert_zeros(hours, last, 2)
+            int64s.put(hours, last, hour)
+        int64s.put(hours, last + 1, int64s.at(hours, last + 1) + 1)
+        place += _WIDTH
+    return hours
 
 
 def places_of(hours: list[int], counts: list[int], low: bytes, high: bytes, times: list[int]) -> array[int]:
-    """The places of a DistinctPart, by what `columns_of` made of them and how often each was seen: empty for once each.
+    """The places of a DistinctPart, by what `put_places` made of them and how often each was seen: empty for once each.
 
     Before format 5 they came in any order. Raises ValueError for columns that do not fit together; counts must not be
     negative.

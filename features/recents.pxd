@@ -1,7 +1,7 @@
 cimport cython
 from cpython.array cimport array as Int64s
 
-from features cimport int64s
+from features cimport int64s, msgpack
 from features.adding cimport Adder
 from features.reading cimport Reader, Reading
 from features.texts cimport shared

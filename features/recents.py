@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from features import int64s
+from features import int64s, msgpack
 from features.adding import Adder, Int64, Ms, Offset
 from features.checks import check_bound, check_field, check_types, types_of
 from features.definitions import (
@@ -196,15 +196,16 @@ class _Recents(PartMeasure[RecentsPart]):
         for place in range(2, len(part.places), _WIDTH):
             part.places[place] = FORGOTTEN_OFFSET
 
-    def to_wire(self, part: RecentsPart, base: Base) -> RecentsWire:
+    def put(self, part: RecentsPart, base: Base, out: bytearray) -> None:
         """See PartMeasure."""
-        return RecentsWire(
-            int64s.distances(part.places, 1, _WIDTH, base.append_ms),
-            int64s.distances(part.places, 2, _WIDTH, base.offset),
-            part.values,
-            part.displaced_ms,
-            part.doubt_ms,
-        )
+        msgpack.put_array(out, 5)
+        msgpack.put_distances(out, part.places, 1, _WIDTH, base.append_ms)
+        msgpack.put_distances(out, part.places, 2, _WIDTH, base.offset)
+        msgpack.put_array(out, len(part.values))
+        for value in part.values:
+            msgpack.put_text(out, value)
+        msgpack.put_int(out, part.displaced_ms)
+        msgpack.put_int(out, part.doubt_ms)
 
     def from_wire(self, wire: Wire, base: Base) -> RecentsPart:
         """See PartMeasure."""

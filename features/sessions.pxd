@@ -1,13 +1,14 @@
 cimport cython
 from cpython.array cimport array as Int64s
 
-from features cimport int64s
+from features cimport int64s, msgpack
 from features.adding cimport Adder
 from features.cells cimport Layer
 from features.reading cimport Reader, Reading
 
 
 cdef Py_ssize_t _WIDTH
+cdef Py_ssize_t _PACKED_WIDTH
 cdef Layer _HOURS
 
 
@@ -53,6 +54,11 @@ cdef _join(SessionsPart part, long long time_ms, long long gap_ms, long long old
     doubtful=cython.bint,
 )
 cdef _leave(Int64s numbers, long long time_ms, long long gap_ms)
+
+
+cdef _put_run(
+    bytearray out, long long append_ms, long long start_ms, long long end_ms, long long events, long long doubt
+)
 
 
 cdef _insert(Int64s numbers, Py_ssize_t place, long long start_ms, long long end_ms, long long events, long long doubt)

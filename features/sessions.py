@@ -11,7 +11,7 @@ from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 
-from features import int64s
+from features import int64s, msgpack
 from features.adding import Adder, Int64, Ms, Offset
 from features.cells import HOURS, parse_window
 from features.checks import check_types, types_of, window_of
@@ -48,6 +48,7 @@ class Run(NamedTuple):
 
 _HOURS: Final = HOURS
 _WIDTH: Final = len(Run._fields)
+_PACKED_WIDTH: Final = 3
 _NO_RUN: Final = Run(0, 0, 0, 0)
 
 
@@ -184,14 +185,18 @@ class Sessions(PartMeasure[SessionsPart]):
         merged.take_latest()
         return merged
 
-    def to_wire(self, part: SessionsPart, base: Base) -> SessionsWire:
+    def put(self, part: SessionsPart, base: Base, out: bytearray) -> None:
         """See PartMeasure."""
-        packed: list[int] = []
-        numbers = [*part.earlier, *part.latest()] if part.events else part.earlier.tolist()
-        for place in range(0, len(numbers), _WIDTH):
-            end_ms = numbers[place + 1]
-            packed += (base.append_ms - end_ms, end_ms - numbers[place], numbers[place + 2] * 2 + numbers[place + 3])
-        return SessionsWire(packed)
+        append_ms: Ms = base.append_ms
+        numbers = part.earlier
+        msgpack.put_array(out, 1)
+        msgpack.put_array(out, _PACKED_WIDTH * (len(numbers) // _WIDTH + (part.events > 0)))
+        for number in range(len(numbers) // _WIDTH):
+            place = number * _WIDTH
+            start_ms, end_ms = int64s.at(numbers, place), int64s.at(numbers, place + 1)
+            _put_run(out, append_ms, start_ms, end_ms, int64s.at(numbers, place + 2), int64s.at(numbers, place + 3))
+        if part.events:
+            _put_run(out, append_ms, part.start_ms, part.end_ms, part.events, part.doubt)
 
     def from_wire(self, wire: Wire, base: Base) -> SessionsPart:
         """See PartMeasure."""
@@ -204,6 +209,12 @@ class Sessions(PartMeasure[SessionsPart]):
         part = SessionsPart(earlier=int64s.of(earlier))
         part.take_latest()
         return part
+
+
+def _put_run(out: bytearray, append_ms: Ms, start_ms: Ms, end_ms: Ms, events: Int64, doubt: Int64) -> None:
+    msgpack.put_int(out, append_ms - end_ms)
+    msgpack.put_int(out, end_ms - start_ms)
+    msgpack.put_int(out, events * 2 + doubt)
 
 
 def _join(part: SessionsPart, time_ms: Ms, gap_ms: Ms, oldest_ms: Ms) -> None:

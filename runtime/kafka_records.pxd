@@ -1,33 +1,19 @@
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcpy
 
-
-cdef extern from *:
-    """
-    #define ALLOCATED_BYTES(buffer) (((PyByteArrayObject *)(buffer))->ob_alloc)
-    """
-    Py_ssize_t allocated "ALLOCATED_BYTES" (bytearray buffer)
+from schemas.buffers cimport end_at, room
 
 
 cdef inline int put_record(bytearray buffer, Py_ssize_t offset_delta, bytes key, bytes value, bytes headers) except -1:
     cdef Py_ssize_t size = 2 + varint_size(offset_delta) + field_size(key) + field_size(value) + PyBytes_GET_SIZE(headers)
-    cdef unsigned char *there = grow(buffer, varint_size(size) + size)
+    cdef unsigned char *there = room(buffer, varint_size(size) + size)
     there = put_varint(there, size)
     there[0] = there[1] = 0
     there = put_varint(there + 2, offset_delta)
     there = put_field(put_field(there, key), value)
     memcpy(there, PyBytes_AS_STRING(headers), PyBytes_GET_SIZE(headers))
+    end_at(buffer, there + PyBytes_GET_SIZE(headers))
     return 0
-
-
-# Returns where the new bytes are. The buffer doubles, instead of growing by an eighth as by itself.
-cdef inline unsigned char *grow(bytearray buffer, Py_ssize_t by) except NULL:
-    cdef Py_ssize_t size = PyByteArray_GET_SIZE(buffer)
-    if size + by >= allocated(buffer):
-        PyByteArray_Resize(buffer, 2 * size + by)
-    PyByteArray_Resize(buffer, size + by)
-    return <unsigned char *>PyByteArray_AS_STRING(buffer) + size
 
 
 cdef inline Py_ssize_t varint_size(Py_ssize_t number) noexcept:

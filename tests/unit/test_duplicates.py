@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 import xxhash
 
@@ -16,7 +17,7 @@ from features.default import CATALOGUE
 from features.definitions import Base
 from features.duplicates import HORIZON_HOURS, MAX_IDS, WIDTH, DuplicateWindow, check_of, id_key, measured_bytes
 from features.fold import Outcome
-from features.packed_ids import pack_ids, unpack_ids
+from features.packed_ids import PackedIds, put_ids, unpack_ids
 from features.packing import pack, unpack
 from tests.unit.feature_world import DAY_MS, HOUR_MS, NOW_MS, Log, make_event
 
@@ -154,6 +155,12 @@ def test_one_broken_clock_does_not_move_the_times_of_other_ids() -> None:
     known = unpack_ids(pack_ids(window, base), base).find(1)
     assert known is not None
     assert known.time_ms == NOW_MS
+
+
+def pack_ids(window: DuplicateWindow, base: Base) -> PackedIds:
+    out = bytearray()
+    put_ids(out, window, base)
+    return msgspec.msgpack.decode(out, type=PackedIds)
 
 
 COLUMNS = ["keys", "offsets", "times", "codes", "checks"]

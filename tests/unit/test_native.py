@@ -30,7 +30,7 @@ from features.catalogue import (
 )
 from features.definitions import Base
 from features.duplicates import DuplicateWindow, id_key
-from features.packed_ids import PackedIds, pack_ids, unpack_ids
+from features.packed_ids import PackedIds, put_ids, unpack_ids
 from features.default import CATALOGUE
 from features.derive import derive
 from features.fold import Folder
@@ -65,6 +65,12 @@ OTHER = Catalogue(
         Top("topSpent", "spent", k=2, doc=""),
     ],
 )
+
+
+def pack_ids(window, base):
+    out = bytearray()
+    put_ids(out, window, base)
+    return msgspec.msgpack.decode(out, type=PackedIds)
 
 
 def fold(catalogue, largest):

@@ -6,7 +6,6 @@ import asyncio
 import json
 import random
 import uuid
-from array import array
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,9 +14,9 @@ from typing import Any, Literal
 import pytest
 from msgspec.structs import replace
 
-from features.decayed import DecayedPart
 from features.default import CATALOGUE
 from features.derive import derive
+from features.distinct import DistinctPart
 from features.duplicates import DuplicateWindow
 from features.fold import Folder, Outcome
 from features.packing import unpack
@@ -344,6 +343,9 @@ async def test_a_record_whose_fold_fails_is_put_aside_and_harms_no_other_of_its_
     assert len(await world.timeline()) == 3
 
 
+NEVER_PAST_HOUR = 1 << 22
+
+
 class Spoiling(Folder):
     """Leaves a state behind that does not pack, or of which no feature can be derived."""
 
@@ -353,9 +355,9 @@ class Spoiling(Folder):
             state.duplicates.left_packed = True
         if event.item_id == "does not derive":
             for part in state.parts:
-                if isinstance(part, DecayedPart):
-                    part.keys = ["x", 1]  # type: ignore[list-item]  # of one score, so that they are compared
-                    part.numbers = array("d", [0.0, 9.0, 0.0, 9.0])
+                if isinstance(part, DistinctPart):
+                    part.newest = NEVER_PAST_HOUR
+                    part.sketch = {0: [(NEVER_PAST_HOUR, "of no rank")]}  # type: ignore[list-item]
         return outcome
 
 

@@ -1,0 +1,20 @@
+cimport cython
+
+from features cimport msgpack
+from features.packed cimport put_cells
+from features.packed_ids cimport put_ids
+from features.state cimport UserState
+
+
+cdef long long _NOWHERE
+cdef long long _NEVER
+
+
+cdef bytearray _encode(UserState state, catalogue)
+
+
+@cython.locals(number=cython.longlong)
+cdef _put_ints(bytearray out, tuple numbers)
+
+
+cdef _put_moment(bytearray out, long long time_ms)

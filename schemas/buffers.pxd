@@ -1,0 +1,35 @@
+# Bytes appended to a bytearray in place: a call of its methods takes an object for what is appended.
+
+from cpython.bytearray cimport PyByteArray_GET_SIZE, PyByteArray_Resize
+
+
+cdef extern from *:
+    """
+    #define ALLOCATED_BYTES(buffer) (((PyByteArrayObject *)(buffer))->ob_alloc)
+    #define START_OF_BYTES(buffer) ((unsigned char *)((PyByteArrayObject *)(buffer))->ob_start)
+    """
+    unsigned char *start_of "START_OF_BYTES" (bytearray buffer)
+    Py_ssize_t allocated "ALLOCATED_BYTES" (bytearray buffer)
+
+
+cdef extern from "Python.h":
+    void set_size "Py_SET_SIZE" (bytearray buffer, Py_ssize_t size)
+
+
+cdef enum:
+    SMALL = 256
+
+
+# Where so many bytes more have room, of which `end_at` says how many were written.
+cdef inline unsigned char *room(bytearray buffer, Py_ssize_t by) except NULL:
+    cdef Py_ssize_t size = PyByteArray_GET_SIZE(buffer)
+    if size + by >= allocated(buffer):
+        PyByteArray_Resize(buffer, 2 * size + by + SMALL)
+        set_size(buffer, size)
+    return start_of(buffer) + size
+
+
+# A bytearray ends with a zero that does not count.
+cdef inline void end_at(bytearray buffer, unsigned char *end) noexcept:
+    end[0] = 0
+    set_size(buffer, end - start_of(buffer))
