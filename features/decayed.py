@@ -109,7 +109,7 @@ class DecayedPart:
 
 def part_of(scores: Mapping[str, float], reference_ms: int = 0, dropped: float = 0.0) -> DecayedPart:
     """The part that has these scores."""
-    part = DecayedPart([], float64s.empty(), reference_ms, dropped)
+    part = DecayedPart([], float64s.zeros(0), reference_ms, dropped)
     for key, score in scores.items():
         part.enter(key, score)
     return part

@@ -10,7 +10,7 @@ from features.catalogue import Catalogue, Feature
 from features.cells import covered_from
 from features.definitions import Answer, FeatureKind, FeatureValue
 from features.reading import Reading
-from features.state import NEVER, UserState
+from features.state import NEVER, UserState, blank_state
 
 UNKNOWN_USER = "nothing is known of this user"
 NOT_COUNTED_YET = "what it is read from has been counted only since after that moment"
@@ -94,7 +94,7 @@ def derive_each(
     With `past`, as of an earlier moment of this state: windows end there, to the precision of their cells, and what the
     state can no longer tell is None with the reason. No state: every value is None, with the reason.
     """
-    facts = _facts_of(UserState() if state is None else state, now_ms)
+    facts = _facts_of(blank_state() if state is None else state, now_ms)
     if state is None:
         unknown = Answer(None, reason=UNKNOWN_USER)
         return [DerivedFeature(feature, unknown, facts) for feature in features]

@@ -195,7 +195,7 @@ class Distinct(PartMeasure[DistinctPart]):
 
     def zero(self) -> DistinctPart:
         """See PartMeasure."""
-        return DistinctPart(int64s.of([]))
+        return DistinctPart(int64s.zeros(0))
 
     def adder(self, event_type: str) -> DistinctAdder:
         """See PartMeasure."""
@@ -274,7 +274,7 @@ class Distinct(PartMeasure[DistinctPart]):
             if part.sketch is None:
                 part.doubt = 0
             part.sketch, part.newest = _sketch_of_all(part), part.places[-_WIDTH] >> _HASH_BITS
-            part.places, part.thinned = int64s.of([]), False
+            part.places, part.thinned = int64s.zeros(0), False
         return True
 
 

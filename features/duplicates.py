@@ -121,8 +121,8 @@ class DuplicateWindow:  # with slots where it is compiled, see duplicates.pxd
         forgot: bool = False,
         left_packed: bool = False,
     ) -> None:
-        self.ids = int64s.of([]) if ids is None else ids
-        self.hours = int64s.of([]) if hours is None else hours
+        self.ids = int64s.zeros(0) if ids is None else ids
+        self.hours = int64s.zeros(0) if hours is None else hours
         self.forgot = forgot
         """Whether an id ever left the window: only until then is an unknown id one that never came."""
         self.left_packed = left_packed

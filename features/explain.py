@@ -10,7 +10,7 @@ from features.counting import MICRO, Count
 from features.definitions import FeatureValue
 from features.derive import DerivedFeature, derive
 from features.reading import Reading
-from features.state import UserState
+from features.state import UserState, blank_state
 from schemas.receipts import Position
 
 
@@ -57,7 +57,7 @@ def explain(
     if feature is None:
         raise KeyError(feature_name)
     (derived,) = derive(catalogue, state, now_ms, (feature_name,), past=past)
-    known = UserState() if state is None else state
+    known = blank_state() if state is None else state
     reading = Reading(known, now_ms, past=past)
     cells = _cells(catalogue, feature, reading)
     definitions = {measure.name: repr(measure) for measure in catalogue.measures}

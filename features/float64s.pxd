@@ -1,14 +1,19 @@
-from cpython.array cimport array, resize
+from cpython.array cimport array
+from cpython.object cimport PyObject
 from libc.string cimport memset
 
+from features cimport blocks
 
-cdef inline array empty():
-    return array("d")
+
+cdef extern from *:
+    """
+    static PyObject *float64s_sample = NULL;
+    """
+    PyObject *sample "float64s_sample"
 
 
 cdef inline array zeros(Py_ssize_t count):
-    cdef array block = array("d")
-    resize(block, count)
+    cdef array block = blocks.new(&sample, "d", count)
     memset(block.data.as_doubles, 0, 8 * count)
     return block
 

@@ -5,11 +5,6 @@ from __future__ import annotations
 from array import array
 
 
-def empty() -> array[float]:
-    """A block of none."""
-    return array("d")
-
-
 def zeros(count: int) -> array[float]:
     """A block of so many zeros."""
     return array("d", bytes(8 * count))

@@ -1,7 +1,10 @@
-from cpython.array cimport array, resize, resize_smart
+from cpython.array cimport array, resize_smart
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove, memset
+
+from features cimport blocks
 
 
 cdef extern from "Python.h":
@@ -11,7 +14,9 @@ cdef extern from "Python.h":
 cdef extern from *:
     """
     #define ALLOCATED(numbers) ((numbers)->allocated)
+    static PyObject *int64s_sample = NULL;
     """
+    PyObject *sample "int64s_sample"
     Py_ssize_t room_of "ALLOCATED" (array numbers)
 
 
@@ -21,17 +26,15 @@ cdef enum:
 
 
 cdef inline array of(list numbers):
-    cdef array block = array("q")
+    cdef array block = blocks.new(&sample, "q", len(numbers))
     cdef Py_ssize_t place
-    resize(block, len(numbers))
     for place in range(len(numbers)):
         block.data.as_longlongs[place] = numbers[place]
     return block
 
 
 cdef inline array zeros(Py_ssize_t count):
-    cdef array block = array("q")
-    resize(block, count)
+    cdef array block = blocks.new(&sample, "q", count)
     memset(block.data.as_longlongs, 0, 8 * count)
     return block
 

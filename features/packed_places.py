@@ -34,7 +34,7 @@ def put_places(out: bytearray, places: array[int], hour_now: int) -> None:
 
 def _hours_of(places: array[int]) -> array[int]:
     """The hours of the places and how many places each has, in turn."""
-    hours = int64s.of([])
+    hours = int64s.zeros(0)
     bits, place = HASH_BITS, 0
     while place < len(places):
         hour = int64s.at(places, place) >> bits

@@ -189,7 +189,7 @@ class _Recents(PartMeasure[RecentsPart]):
 
     def zero(self) -> RecentsPart:
         """See PartMeasure."""
-        return RecentsPart([], int64s.of([]))
+        return RecentsPart([], int64s.zeros(0))
 
     def start_epoch(self, part: RecentsPart) -> None:
         """See PartMeasure."""

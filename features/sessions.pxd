@@ -13,11 +13,11 @@ cdef Layer _HOURS
 
 
 cdef class SessionsPart:
+    cdef public Int64s earlier
     cdef public long long start_ms
     cdef public long long end_ms
     cdef public long long events
     cdef public long long doubt
-    cdef public Int64s earlier
     cpdef keep_latest(self)
 
     @cython.locals(numbers=Int64s, last=cython.Py_ssize_t)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from typing import ClassVar, Final, NamedTuple
 
@@ -59,11 +59,11 @@ class SessionsPart:
     `earlier` has four numbers for each run, oldest run first. Without `events` there is no run at all.
     """
 
+    earlier: array[int]
     start_ms: int = 0
     end_ms: int = 0
     events: int = 0
     doubt: int = 0
-    earlier: array[int] = field(default_factory=lambda: int64s.of([]))
 
     def latest(self) -> Run:
         """The latest run."""
@@ -165,7 +165,7 @@ class Sessions(PartMeasure[SessionsPart]):
 
     def zero(self) -> SessionsPart:
         """See PartMeasure."""
-        return SessionsPart()
+        return SessionsPart(int64s.zeros(0))
 
     def adder(self, event_type: str) -> SessionsAdder:
         """See PartMeasure."""
@@ -181,7 +181,7 @@ class Sessions(PartMeasure[SessionsPart]):
                 joined[-1] = Run(last.start_ms, end_ms, last.events + run.events, last.doubt | run.doubt)
             else:
                 joined.append(run)
-        merged = SessionsPart(earlier=int64s.of([*chain.from_iterable(joined)]))
+        merged = SessionsPart(int64s.of([*chain.from_iterable(joined)]))
         merged.take_latest()
         return merged
 
@@ -206,7 +206,7 @@ class Sessions(PartMeasure[SessionsPart]):
         for age_ms, length_ms, events in zip(packed, packed, packed, strict=True):
             end_ms = base.append_ms - age_ms
             earlier += (end_ms - length_ms, end_ms, events >> 1, events & 1)
-        part = SessionsPart(earlier=int64s.of(earlier))
+        part = SessionsPart(int64s.of(earlier))
         part.take_latest()
         return part
 

@@ -11,6 +11,11 @@ cdef long long _NEVER
 
 
 cdef class UserState:
+    cdef public Int64s minutes
+    cdef public Int64s hours
+    cdef public Int64s days
+    cdef public list parts
+    cdef public DuplicateWindow duplicates
     cdef public long long epoch
     cdef public long long partition
     cdef public long long offset
@@ -24,13 +29,8 @@ cdef class UserState:
     cdef public bint sums_stopped
     cdef public long long size_bound
     cdef public Py_ssize_t cell_width
-    cdef public Int64s minutes
-    cdef public Int64s hours
-    cdef public Int64s days
-    cdef public list parts
     cdef public tuple counts_from_ms
     cdef public tuple counts_from_offsets
-    cdef public DuplicateWindow duplicates
     cpdef Cells layer(self, Py_ssize_t number)
     cpdef Int64s block(self, Py_ssize_t number)
     cpdef bint cover(self, long long time_ms) except -1

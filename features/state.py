@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from array import array
 from collections.abc import Sized
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from features import int64s
@@ -36,6 +36,12 @@ class UserState:
     the numbers of each layer's Cells, and `cell_width` is their width.
     """
 
+    # None of these has a default: compiled, a field with a factory makes `__init__` import `dataclasses` at each call.
+    minutes: array[int]
+    hours: array[int]
+    days: array[int]
+    parts: list[Any]
+    duplicates: DuplicateWindow
     epoch: int = NOWHERE
     partition: int = 0
     offset: int = 0
@@ -49,13 +55,8 @@ class UserState:
     sums_stopped: bool = False
     size_bound: int = 0
     cell_width: int = 1
-    minutes: array[int] = field(default_factory=lambda: int64s.of([]))
-    hours: array[int] = field(default_factory=lambda: int64s.of([]))
-    days: array[int] = field(default_factory=lambda: int64s.of([]))
-    parts: list[Any] = field(default_factory=list)
     counts_from_ms: tuple[int, ...] = ()
     counts_from_offsets: tuple[int, ...] = ()
-    duplicates: DuplicateWindow = field(default_factory=DuplicateWindow)
 
     @property
     def cells(self) -> tuple[Cells, Cells, Cells]:
@@ -109,13 +110,22 @@ class Zeros(Protocol):
         """Cell measures and parts together."""
 
 
+def blank_state() -> UserState:
+    """A state without measures."""
+    return UserState(int64s.zeros(0), int64s.zeros(0), int64s.zeros(0), [], DuplicateWindow())
+
+
 def new_state(catalogue: Zeros) -> UserState:
     """The state of a user of whom nothing is known."""
     measures = catalogue.measure_count
     return UserState(
+        minutes=int64s.zeros(0),
+        hours=int64s.zeros(0),
+        days=int64s.zeros(0),
+        parts=catalogue.zero_parts(),
+        duplicates=DuplicateWindow(),
         size_bound=HEADER_BYTES,
         cell_width=1 + len(catalogue.cell_measures),
-        parts=catalogue.zero_parts(),
         counts_from_ms=repeated(0, measures),
         counts_from_offsets=repeated(ALWAYS, measures),
     )

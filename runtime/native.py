@@ -49,7 +49,7 @@ _LEVEL_OF_TYPED: Final = "-O2"  # a tenth faster; of the others it makes 3 %, fo
 _CYTHON_OPTIONS: Final = ("-3", "--directive=annotation_typing=False")
 
 
-_PLACE: Final = re.compile(r"\.(py|c):\d+:")
+_PLACE: Final = re.compile(r"\.(py|pxd|c):\d+:")
 _PINNED: Final = re.compile(r"^cython==\S+", re.MULTILINE)
 
 
