@@ -5,7 +5,7 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
 from features cimport int64s
-from schemas.buffers cimport end_at, room
+from schemas.buffers cimport big_endian, end_at, room
 
 
 cdef enum:
@@ -20,11 +20,8 @@ cdef extern from *:
 
 
 cdef inline unsigned char *tagged(unsigned char *there, unsigned char tag, uint64_t bits, Py_ssize_t size) noexcept:
-    cdef Py_ssize_t place
     there[0] = tag
-    for place in range(size):
-        there[size - place] = <unsigned char>(bits >> 8 * place)
-    return there + 1 + size
+    return big_endian(there + 1, bits, size)
 
 
 cdef inline unsigned char *write_int(unsigned char *there, long long number) noexcept:

@@ -4,12 +4,18 @@ from features cimport msgpack
 from features.packed cimport put_cells
 from features.packed_ids cimport put_ids
 from features.state cimport UserState
+from schemas cimport buffers
 
 
 cdef long long _NOWHERE
 cdef long long _NEVER
 
 
+@cython.locals(blob=bytearray)
+cpdef bytes pack(UserState state, catalogue)
+
+
+@cython.locals(out=bytearray)
 cdef bytearray _encode(UserState state, catalogue)
 
 

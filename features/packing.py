@@ -32,6 +32,7 @@ from features.packed import (
 )
 from features.packed_ids import PackedIds, put_ids, unpack_ids
 from features.state import ALWAYS, NEVER, NOWHERE, UserState, repeated
+from schemas import buffers
 
 FORMAT: Final = 5
 # Of one layout: 3 counts ids from the first instead of back from the last, 4 says from which offset on measures count,
@@ -107,7 +108,7 @@ def pack(state: UserState, catalogue: Catalogue) -> bytes:
         raise ValueError(f"the state packs to {len(blob)} bytes; at most {MAX_PACKED_BYTES} are stored")
     id_bytes = ID_BYTES * len(state.duplicates)  # as good as random
     if len(blob) <= _COMPRESSED_ABOVE_BYTES or id_bytes > len(blob) // 2:
-        return bytes(blob)
+        return buffers.taken(blob)
     return bytes(cramjam.zstd.compress(blob, 1))  # in half the time of deflating it
 
 
@@ -181,7 +182,7 @@ def _encode(state: UserState, catalogue: Catalogue) -> bytearray:
     """What decodes to `_Packed`, field by field."""
     base = Base(state.append_ms, state.offset)
     late_beginning = any(state.counts_from_ms)
-    out = bytearray(_layout(catalogue).beginning)
+    out = buffers.begun(_layout(catalogue).beginning)
     msgpack.put_int(out, len(catalogue.cell_measures))
     _put_ints(out, state.counts_from_ms if late_beginning else ())
     if state.epoch == _NOWHERE:

@@ -1,6 +1,6 @@
-# Bytes appended to a bytearray in place: a call of its methods takes an object for what is appended.
-
-from cpython.bytearray cimport PyByteArray_GET_SIZE, PyByteArray_Resize
+from cpython.bytearray cimport PyByteArray_FromStringAndSize, PyByteArray_GET_SIZE, PyByteArray_Resize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint64_t
 
 
 cdef extern from *:
@@ -20,6 +20,14 @@ cdef enum:
     SMALL = 256
 
 
+cdef inline bytearray begun(bytes content):
+    return PyByteArray_FromStringAndSize(PyBytes_AS_STRING(content), PyBytes_GET_SIZE(content))
+
+
+cdef inline bytes taken(bytearray buffer):
+    return PyBytes_FromStringAndSize(<char *>start_of(buffer), PyByteArray_GET_SIZE(buffer))
+
+
 # Where so many bytes more have room, of which `end_at` says how many were written.
 cdef inline unsigned char *room(bytearray buffer, Py_ssize_t by) except NULL:
     cdef Py_ssize_t size = PyByteArray_GET_SIZE(buffer)
@@ -27,6 +35,13 @@ cdef inline unsigned char *room(bytearray buffer, Py_ssize_t by) except NULL:
         PyByteArray_Resize(buffer, 2 * size + by + SMALL)
         set_size(buffer, size)
     return start_of(buffer) + size
+
+
+cdef inline unsigned char *big_endian(unsigned char *there, uint64_t bits, Py_ssize_t size) noexcept:
+    cdef Py_ssize_t place
+    for place in range(size):
+        there[size - 1 - place] = <unsigned char>(bits >> 8 * place)
+    return there + size
 
 
 # A bytearray ends with a zero that does not count.

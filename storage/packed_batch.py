@@ -24,9 +24,7 @@ _ROW_OVERHEAD_BYTES: Final = 50
 _PROTOCOL_VERSION: Final = 5
 _PREPARED: Final = 1
 _NO_FLAGS: Final = 0
-_NULL: Final = b"\xff\xff\xff\xff"
 
-_length = struct.Struct(">i").pack
 _start = struct.Struct(">BH").pack
 _end = struct.Struct(">Hi").pack
 _head = struct.Struct(">BH").pack
@@ -83,11 +81,6 @@ def entry_head(statement: PreparedStatement, types: Sequence[str]) -> bytes:
     return _head(_PREPARED, len(statement.query_id)) + bytes(statement.query_id) + _count(len(types))
 
 
-def sized(content: bytes | None) -> bytes:
-    """A text or blob value with its length; None is null."""
-    return _NULL if content is None else _length(len(content)) + content
-
-
 def batches(
     keyspace: str, rows: Iterable[PackedRow], replicas: Callable[[bytes], Hashable] | None
 ) -> list[PackedBatch]:
@@ -104,15 +97,15 @@ def batches(
     return [PackedBatch(keyspace, part) for group in groups.values() for part in _parts(group)]
 
 
-def _parts(rows: Iterable[PackedRow]) -> Iterable[list[PackedRow]]:
-    part: list[PackedRow] = []
-    size_bytes = 0
-    for row in rows:
+def _parts(rows: Sequence[PackedRow]) -> list[Sequence[PackedRow]]:
+    parts: list[Sequence[PackedRow]] = []
+    begin = size_bytes = 0
+    for place, row in enumerate(rows):
         row_bytes = len(row.entry) + _ROW_OVERHEAD_BYTES
-        if part and (size_bytes + row_bytes > BATCH_BYTES or len(part) == MAX_ROWS):
-            yield part
-            part, size_bytes = [], 0
-        part.append(row)
+        if place > begin and (size_bytes + row_bytes > BATCH_BYTES or place - begin == MAX_ROWS):
+            parts.append(rows[begin:place])
+            begin, size_bytes = place, 0
         size_bytes += row_bytes
-    if part:
-        yield part
+    if rows:
+        parts.append(rows[begin:])
+    return parts

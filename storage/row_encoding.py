@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Final
 
 from cassandra.query import PreparedStatement
 
-from storage.packed_batch import PackedRow, entry_head, sized
+from schemas import buffers, struct_fields
+from schemas.receipts import Position
+from storage import cql_values
+from storage.packed_batch import PackedRow, entry_head
 from storage.rows import DAY_MS, StateRow, TimelineRow
 
 SHARD: Final = 0  # until shards adapt
@@ -22,11 +24,18 @@ WRITE_EVENT: Final = (
 _STATE_TYPES: Final = ("varchar", "blob", "int", "int", "bigint", "bigint")
 _EVENT_TYPES: Final = ("varchar", "int", "int", "bigint", "varchar", "varchar", "blob", "bigint")
 
-_position = struct.Struct(">iiiiiqiq").pack  # int, int, bigint, bigint, each after its length
-_moment = struct.Struct(">iiiiiq").pack
-_bigint = struct.Struct(">iq").pack
-_short = struct.Struct(">H").pack
-_day_and_shard = struct.Struct(">HiBHiB").pack  # parts of a compound routing key: length, value, 0
+_USER_ID: Final = struct_fields.place_of(StateRow, "user_id")
+_STATE: Final = struct_fields.place_of(StateRow, "state")
+_VERSION: Final = struct_fields.place_of(StateRow, "version")
+_POSITION: Final = struct_fields.place_of(StateRow, "position")
+_EVENT_USER_ID: Final = struct_fields.place_of(TimelineRow, "user_id")
+_EVENT_TIME: Final = struct_fields.place_of(TimelineRow, "event_time_ms")
+_EVENT_ID: Final = struct_fields.place_of(TimelineRow, "event_id")
+_TYPE: Final = struct_fields.place_of(TimelineRow, "type")
+_PAYLOAD: Final = struct_fields.place_of(TimelineRow, "payload")
+_EVENT_VERSION: Final = struct_fields.place_of(TimelineRow, "version")
+_SHARD: Final = SHARD
+_DAY_MS: Final = DAY_MS
 
 
 class RowEncoder:
@@ -40,24 +49,37 @@ class RowEncoder:
 
     def state(self, row: StateRow) -> PackedRow:
         """A row of user_state."""
-        user_id = row.user_id.encode()
-        epoch, partition, offset = row.position
-        place = _position(4, epoch, 4, partition, 8, offset, 8, row.version)
-        return PackedRow(user_id, b"".join((self._state_head, sized(user_id), sized(row.state), place)))
+        if type(row) is not StateRow:
+            raise TypeError(f"{row!r} is not a StateRow")
+        user_id: str = struct_fields.at(row, _USER_ID)
+        position: Position = struct_fields.at(row, _POSITION)
+        entry = buffers.begun(self._state_head)
+        cql_values.put_text(entry, user_id)
+        cql_values.put_blob(entry, struct_fields.at(row, _STATE))
+        cql_values.put_int(entry, position.epoch)
+        cql_values.put_int(entry, position.partition)
+        cql_values.put_bigint(entry, position.offset)
+        cql_values.put_bigint(entry, struct_fields.at(row, _VERSION))
+        return PackedRow(user_id.encode(), buffers.taken(entry))
 
     def event(self, row: TimelineRow) -> PackedRow:
         """A row of user_events."""
-        user_id, day = row.user_id.encode(), row.event_time_ms // DAY_MS
-        entry = b"".join(
-            (
-                self._event_head,
-                sized(user_id),
-                _moment(4, day, 4, SHARD, 8, row.event_time_ms),
-                sized(row.event_id.encode()),
-                sized(row.type.encode()),
-                sized(row.payload),
-                _bigint(8, row.version),
-            )
-        )
-        routing_key = _short(len(user_id)) + user_id + b"\0" + _day_and_shard(4, day, 0, 4, SHARD, 0)
-        return PackedRow(routing_key, entry)
+        if type(row) is not TimelineRow:
+            raise TypeError(f"{row!r} is not a TimelineRow")
+        user_id: str = struct_fields.at(row, _EVENT_USER_ID)
+        time_ms = struct_fields.at(row, _EVENT_TIME)
+        day = time_ms // _DAY_MS
+        entry = buffers.begun(self._event_head)
+        cql_values.put_text(entry, user_id)
+        cql_values.put_int(entry, day)
+        cql_values.put_int(entry, _SHARD)
+        cql_values.put_bigint(entry, time_ms)
+        cql_values.put_text(entry, struct_fields.at(row, _EVENT_ID))
+        cql_values.put_text(entry, struct_fields.at(row, _TYPE))
+        cql_values.put_blob(entry, struct_fields.at(row, _PAYLOAD))
+        cql_values.put_bigint(entry, struct_fields.at(row, _EVENT_VERSION))
+        routing_key = buffers.begun(b"")
+        cql_values.put_key_text(routing_key, user_id)
+        cql_values.put_key_int(routing_key, day)
+        cql_values.put_key_int(routing_key, _SHARD)
+        return PackedRow(buffers.taken(routing_key), buffers.taken(entry))

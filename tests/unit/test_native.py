@@ -43,7 +43,9 @@ from runtime.record_batch import RecordBatch
 from schemas.events import AcceptedEvent, decode_record
 from schemas.fit_events import FitEvent, judge_fit
 from schemas.receipts import Position
+from storage import StateRow, TimelineRow
 from streams import records as reading
+from tests.unit.prepared import encoder
 import msgspec
 import orjson
 
@@ -135,6 +137,11 @@ for verdict in judge_fit(msgspec.convert(events, list[FitEvent]), received_at_ms
         records.append(LogRecord("t", 0, len(records), 1_772_500_000_000, b"key", verdict.value, ()))
 digest.update(batch._build())
 digest.update(repr((len(records), reading.value_bytes(records), reading.read(records))).encode())
+for number, (append_ms, fields) in enumerate(log[:200]):
+    user_id, at = fields["userId"], Position(1, number % 12, number)
+    state = encoder().state(StateRow(user_id, bytes(number), append_ms, at))
+    event = encoder().event(TimelineRow(user_id, append_ms, str(number), fields["type"], b"{}", append_ms))
+    digest.update(repr((state, event)).encode())
 print(len(native.loaded()), digest.hexdigest())
 """
 
