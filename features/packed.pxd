@@ -6,9 +6,9 @@ from features.cells cimport Cells, Layer
 from features.state cimport UserState
 
 
-@cython.locals(layer=Layer, oldest=cython.longlong, numbers=Int64s, place=cython.Py_ssize_t)
+@cython.locals(layer=Layer, oldest=cython.longlong, numbers=Int64s)
 cpdef put_cells(bytearray out, UserState state)
 
 
 @cython.locals(place=cython.Py_ssize_t)
-cdef _shift(list numbers, Py_ssize_t width, long long by)
+cdef _shift(Int64s numbers, Py_ssize_t width, long long by)

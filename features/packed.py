@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 
 from features import int64s, msgpack
@@ -25,15 +26,12 @@ def put_cells(out: bytearray, state: UserState) -> None:
     for layer in LAYERS:
         oldest = layer.oldest_cell(state.append_ms)
         numbers = state.block(layer.number)[:]
-        place = 0
-        while place < len(numbers):
-            int64s.put(numbers, place, int64s.at(numbers, place) - oldest)
-            place += state.cell_width
+        _shift(numbers, state.cell_width, -oldest)
         msgpack.put_column(out, numbers, 0, 1)
 
 
 def unpack_cells(layers: Sequence[PackedCells], append_ms: int, measures: int) -> list[Cells]:
-    """What `put_cells` was given, for so many cell measures; changes the lists. Raises ValueError or OverflowError."""
+    """What `put_cells` was given, for so many cell measures. Raises ValueError or OverflowError."""
     unpacked: list[Cells] = []
     for layer, packed in zip(LAYERS, layers, strict=True):
         oldest = layer.oldest_cell(append_ms)
@@ -43,16 +41,19 @@ def unpack_cells(layers: Sequence[PackedCells], append_ms: int, measures: int) -
             width = 1 + measures
             if len(packed) % width:
                 raise ValueError(f"{len(packed)} numbers are not cells of {width} each")
-            _shift(packed, width, oldest)
-            cells = Cells(width, int64s.of(packed))
+            numbers = int64s.of(packed)
+            _shift(numbers, width, oldest)
+            cells = Cells(width, numbers)
         unpacked.append(cells)
     return unpacked
 
 
-def _shift(numbers: list[int], width: int, by: int) -> None:
+def _shift(numbers: array[int], width: int, by: int) -> None:
     """Add to the index of each cell."""
-    for place in range(0, len(numbers), width):
-        numbers[place] += by
+    place = 0
+    while place < len(numbers):
+        int64s.put(numbers, place, int64s.at(numbers, place) + by)
+        place += width
 
 
 def adopt_cells(layers: list[Cells], stored: Sequence[int], catalogue: Catalogue) -> list[Cells]:
