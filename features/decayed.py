@@ -239,7 +239,7 @@ class Decayed(PartMeasure[DecayedPart]):
 
     def zero(self) -> DecayedPart:
         """See PartMeasure."""
-        return part_of({})
+        return DecayedPart([], float64s.zeros(0))
 
     def adder(self, event_type: str) -> DecayedAdder:
         """See PartMeasure."""

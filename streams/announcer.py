@@ -36,14 +36,13 @@ class FeatureAnnouncer:
         metrics.FEATURES_PUBLISHED.inc(len(records))
 
     def _encode(self, user_id: str, state: UserState) -> bytes:
-        assert state.position is not None
         return orjson.dumps(
             {
                 "userId": user_id,
                 "version": state.version,
-                "epoch": state.position.epoch,
-                "partition": state.position.partition,
-                "offset": state.position.offset,
+                "epoch": state.epoch,
+                "partition": state.partition,
+                "offset": state.offset,
                 "asOf": state.append_ms,
                 "features": derive_values(self._catalogue, state, state.append_ms),
             }

@@ -210,13 +210,12 @@ class PartitionFold:
                 await retries.wait(error)
 
     def _row(self, user_id: str, state: UserState) -> StateRow:
-        assert state.position is not None
         if state.duplicates.evicted_early:
             metrics.DEDUPE_EVICTIONS.inc(state.duplicates.evicted_early)
             state.duplicates.evicted_early = 0
         packed = pack(state, self._pipeline.catalogue)
         self._states.put(user_id, state, len(packed))
-        return StateRow(user_id, packed, state.version, state.position)
+        return StateRow(user_id, packed, state.version, Position(state.epoch, state.partition, state.offset))
 
 
 class _Retries:
