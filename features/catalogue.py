@@ -116,7 +116,7 @@ class Catalogue:
         self.pruned: tuple[tuple[int, AnyPartMeasure], ...] = tuple(
             (place, each) for place, each in enumerate(self.part_measures) if type(each).prune is not PartMeasure.prune
         )
-        """Those of which a part may hold what no later read can need, and its place."""
+        """Place and measure of each part that may hold what no later read can need."""
         _check_width(self)
         self.fingerprints: tuple[int, ...] = tuple(map(fingerprint, (*self.cell_measures, *self.part_measures)))
         """What a packed state says about which measures it holds: of the cell measures, then of the parts."""
@@ -175,6 +175,8 @@ class Catalogue:
             raise CatalogueError(f"{definition!r} is not a feature; measures go into `measures`")
         with wrong_types_refused("feature", definition.name):
             bound = definition.bind(self)
+        if not isinstance(bound.reader, Reader):
+            raise CatalogueError(f"feature {definition.name!r} is read by {bound.reader!r}, which is no Reader")
         names = [measure.name for measure in self.measures]
         hop_ms = bound.hop_ms
         if hop_ms is None and bound.window_ms is not None:

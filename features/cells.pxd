@@ -23,7 +23,6 @@ cdef class Cells:
     cdef public Py_ssize_t width
 
 
-
 @cython.locals(place=cython.Py_ssize_t)
 cpdef Py_ssize_t from_on(Int64s numbers, Py_ssize_t width, long long index) except -2
 

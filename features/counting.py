@@ -190,8 +190,7 @@ class CountReader(Reader):
 
     def answer(self, reading: Reading) -> Answer:
         """See Reader."""
-        value = self.value(reading)
-        return past_answer(reading, self.window_ms, value) if reading.past else Answer(value)
+        return windowed_answer(reading, self.window_ms, self.value(reading))
 
 
 class SumReader(CountReader):
@@ -203,13 +202,12 @@ class SumReader(CountReader):
 
     def answer(self, reading: Reading) -> Answer:
         """See Reader."""
-        value = self.value(reading)
-        answer = past_answer(reading, self.window_ms, value) if reading.past else Answer(value)
+        answer = windowed_answer(reading, self.window_ms, self.value(reading))
         return _stopped(answer) if reading.stopped(self.slot, self.window_ms) else answer
 
 
 class RatioReader(Reader):
-    """See Ratio. `above` and `below`: slot and unit of numerator and denominator, which are brought to the same one."""
+    """See Ratio. `above` and `below`: slot and unit of numerator and denominator; sums are in millionths."""
 
     def __init__(self, above: tuple[int, int], below: tuple[int, int], prior: tuple[float, float], window_ms: int):
         self.above, self.unit_above = above
@@ -230,8 +228,7 @@ class RatioReader(Reader):
 
     def answer(self, reading: Reading) -> Answer:
         """See Reader."""
-        value = self.value(reading)
-        answer = past_answer(reading, self.window_ms, value) if reading.past else Answer(value)
+        answer = windowed_answer(reading, self.window_ms, self.value(reading))
         stopped = reading.stopped(self.above, self.window_ms) or reading.stopped(self.below, self.window_ms)
         return _stopped(answer) if stopped else answer
 
@@ -250,16 +247,17 @@ class DaysReader(Reader):
 
     def answer(self, reading: Reading) -> Answer:
         """See Reader."""
-        value = self.value(reading)
-        return past_answer(reading, self.window_ms, value, _DAYS) if reading.past else Answer(value)
+        return windowed_answer(reading, self.window_ms, self.value(reading), _DAYS)
 
 
 def _stopped(answer: Answer) -> Answer:
     return answer if answer.reason else Answer(answer.value, True, "a sum passed 4.6e12 and stopped there")
 
 
-def past_answer(reading: Reading, window_ms: int, value: FeatureValue, layer: Layer | None = None) -> Answer:
-    """`value` of an earlier moment, or why the state no longer has it."""
+def windowed_answer(reading: Reading, window_ms: int, value: FeatureValue, layer: Layer | None = None) -> Answer:
+    """`value` of a window; at an earlier moment also how far it can be trusted, or why the state no longer has it."""
+    if not reading.past:
+        return Answer(value)
     layer = layer or layer_of(window_ms)
     if not reading.holds(window_ms, layer):
         return Answer(None, reason="the state no longer has all cells of this window at that moment")

@@ -18,7 +18,6 @@ cdef double _LONG_AGO
 cdef double _CERTAIN
 cdef double _EXACT_BELOW
 cdef double _SHOWN
-cdef double _LEAST_SCORE
 cdef double _LEAST_LISTED
 cdef double _ROUNDED
 
@@ -74,27 +73,17 @@ cdef class TopReader(Reader):
     cdef Py_ssize_t k
 
     @cython.locals(
+        part=DecayedPart,
+        numbers=Float64s,
+        rising=Float64s,
+        keys=list,
+        scored=list,
         factor=cython.double,
         least=cython.double,
         now=cython.double,
-        score=cython.double,
-        ranking=Float64s,
-        listed=cython.Py_ssize_t,
         number=cython.Py_ssize_t,
-        place=cython.Py_ssize_t,
     )
     cpdef value(self, Reading reading)
-
-
-@cython.locals(other=cython.double, there=cython.Py_ssize_t)
-cdef bint _is_before(DecayedPart part, Py_ssize_t number, double score, Float64s ranking, Py_ssize_t place) except -1
-
-
-cdef _move(Float64s ranking, Py_ssize_t source, Py_ssize_t place)
-
-
-@cython.locals(number=cython.Py_ssize_t)
-cdef _scored(DecayedPart part, Float64s ranking, Py_ssize_t place)
 
 
 cdef class DecayedSumReader(Reader):

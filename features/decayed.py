@@ -41,7 +41,6 @@ MAX_KEYS: Final = 200
 MAX_TOP: Final = 50
 MAX_WEIGHT: Final = 1e9  # times the largest value, far below what doubles hold
 LEAST_SCORE: Final = 0.001  # a thousandth of one view: below it a key is not listed
-_LEAST_SCORE: Final = LEAST_SCORE
 _ROUNDED: Final = 2e-6  # more than rounding to 6 decimals moves two scores towards each other
 _LEAST_LISTED: Final = LEAST_SCORE - _ROUNDED
 _SHOWN: Final = 5e-7  # half of the last decimal of a score
@@ -378,27 +377,21 @@ class TopReader(Reader):
         """See Reader."""
         part: DecayedPart = reading.state.parts[self.index]
         factor = _factor(part, reading.now_ms, self.half_life_ms)
-        ranking = float64s.zeros(_WIDTH * (self.k + 1))  # of each that is listed its number in the part, and its score
-        listed = 0
-        least = _LEAST_LISTED
-        for number in range(len(part.keys)):
-            now = float64s.at(part.numbers, number * _WIDTH + 1) * factor
-            if now < least:  # nothing that is listed, however it is rounded
-                continue
-            score = rounded(now)
-            if score < _LEAST_SCORE:
-                continue
-            place = listed
-            while place and _is_before(part, number, score, ranking, place - 1):
-                _move(ranking, place - 1, place)
-                place -= 1
-            float64s.put(ranking, place * _WIDTH, number)
-            float64s.put(ranking, place * _WIDTH + 1, score)
-            if listed < self.k:
-                listed += 1
-            if listed == self.k:
-                least = float64s.at(ranking, (listed - 1) * _WIDTH + 1) - _ROUNDED
-        return [_scored(part, ranking, place) for place in range(listed)]
+        numbers, keys, least = part.numbers, part.keys, _LEAST_LISTED  # below it nothing is listed, however rounded
+        if len(keys) > self.k:  # only what can tie with the last place, once rounded, needs to be looked at
+            rising = float64s.column(numbers, 1, _WIDTH)
+            float64s.sort(rising)
+            least = max(least, float64s.at(rising, len(keys) - self.k) * factor - _ROUNDED)
+        scored = []
+        for number in range(len(keys)):
+            now = float64s.at(numbers, number * _WIDTH + 1) * factor
+            if now >= least:
+                scored.append((-rounded(now), keys[number]))
+        scored.sort()
+        ranking: list[Scored] = [
+            {"key": key, "score": -score} for score, key in scored[: self.k] if -score >= LEAST_SCORE
+        ]
+        return ranking
 
     def answer(self, reading: Reading) -> Answer:
         """See Reader."""
@@ -408,25 +401,6 @@ class TopReader(Reader):
         if part.dropped and part.dropped * _factor(part, reading.now_ms, self.half_life_ms) >= _SHOWN:
             return Answer(self.value(reading), True, _UNSURE)
         return Answer(self.value(reading))
-
-
-def _is_before(part: DecayedPart, number: Int64, score: float, ranking: array[float], place: Int64) -> bool:
-    """Whether the key of that number, with this score, comes before what is at that place of the ranking."""
-    other = float64s.at(ranking, place * _WIDTH + 1)
-    if score != other:
-        return score > other
-    there: Int64 = int(float64s.at(ranking, place * _WIDTH))
-    return part.keys[number] < part.keys[there]
-
-
-def _move(ranking: array[float], source: Int64, place: Int64) -> None:
-    float64s.put(ranking, place * _WIDTH, float64s.at(ranking, source * _WIDTH))
-    float64s.put(ranking, place * _WIDTH + 1, float64s.at(ranking, source * _WIDTH + 1))
-
-
-def _scored(part: DecayedPart, ranking: array[float], place: Int64) -> Scored:
-    number: Int64 = int(float64s.at(ranking, place * _WIDTH))
-    return {"key": part.keys[number], "score": float64s.at(ranking, place * _WIDTH + 1)}
 
 
 class DecayedSumReader(Reader):

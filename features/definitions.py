@@ -130,6 +130,7 @@ class PartMeasure(ABC, Generic[P]):
 
     def put(self, part: P, base: Base, out: bytearray) -> None:
         """Append the part as it is packed, relative to `base`: what decodes to its wire type."""
+        assert isinstance(part, msgspec.Struct)
         out += _encoder.encode(part)
 
     def from_wire(self, wire: Wire, base: Base) -> P:

@@ -14,7 +14,7 @@ from features import int64s, msgpack, sliding_hll, xxh3
 from features.adding import Adder, Int64, Ms, Offset
 from features.cells import HOURS
 from features.checks import check_field, check_types, types_of, window_of
-from features.counting import past_answer
+from features.counting import windowed_answer
 from features.definitions import (
     Answer,
     Base,
@@ -324,19 +324,16 @@ class DistinctReader(Reader):
             else:
                 reason = f"estimated, standard error {sliding_hll.STANDARD_ERROR:.1%}"
             return Answer(self.value(reading), True, reason)
-        if reading.past:
-            if part.thinned and reading.looks_back:
-                return Answer(None, reason="earlier places of the values were dropped")
-            answer = past_answer(reading, self.window_ms, self.value(reading), _HOURS)
-            if answer.reason is not None:
-                return answer
-        if part.doubt >= oldest and part.thinned:
-            return Answer(self.value(reading), True, "an undone event's value may have been seen before")
-        return Answer(self.value(reading))
+        if part.thinned and reading.looks_back:
+            return Answer(None, reason="earlier places of the values were dropped")
+        answer = windowed_answer(reading, self.window_ms, self.value(reading), _HOURS)
+        if answer.reason is None and part.thinned and part.doubt >= oldest:
+            return Answer(answer.value, True, "an undone event's value may have been seen before")
+        return answer
 
 
 def _values_between(places: array[int], first: Int64, end: Int64) -> Int64:
-    """How many different values there are between these places."""
+    """How many different values there are between these places, by a hash table that is half full at most."""
     size: Int64 = 2
     while size < end - first:
         size *= 2

@@ -10,7 +10,7 @@ import msgspec
 from features.adding import Adder, Ms, Offset
 from features.cells import LAYERS, layer_of
 from features.checks import check_field, check_types, types_of, window_of
-from features.counting import MICRO, past_answer
+from features.counting import MICRO, windowed_answer
 from features.definitions import (
     Answer,
     Bound,
@@ -161,11 +161,11 @@ class ExtremeReader(Reader):
         amounts = [amount for cell, amount in part.layers[layer.number].items() if oldest <= cell <= newest]
         value = self._choose(amounts) / MICRO if amounts else None
         if reading.past and not reading.holds(window_ms, layer):
-            return past_answer(reading, window_ms, value)
+            return windowed_answer(reading, window_ms, value)
         if part.doubt_ms and part.doubt_ms // layer.hop_ms >= oldest:
             return Answer(
                 value,
                 True,
                 "an event that was the extreme of its cell was undone, or a cell was dropped for want of room",
             )
-        return past_answer(reading, window_ms, value) if reading.past else Answer(value)
+        return windowed_answer(reading, window_ms, value)

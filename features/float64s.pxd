@@ -1,5 +1,6 @@
 from cpython.array cimport array
 from cpython.object cimport PyObject
+from libc.stdlib cimport qsort
 from libc.string cimport memset
 
 from features cimport blocks
@@ -8,8 +9,15 @@ from features cimport blocks
 cdef extern from *:
     """
     static PyObject *float64s_sample = NULL;
+
+    static int rising(const void *left, const void *right)
+    {
+        double a = *(const double *)left, b = *(const double *)right;
+        return (a > b) - (a < b);
+    }
     """
     PyObject *sample "float64s_sample"
+    int rising(const void *left, const void *right) noexcept nogil
 
 
 cdef inline array zeros(Py_ssize_t count):
@@ -24,3 +32,15 @@ cdef inline double at(array numbers, Py_ssize_t place) noexcept:
 
 cdef inline void put(array numbers, Py_ssize_t place, double number) noexcept:
     numbers.data.as_doubles[place] = number
+
+
+cdef inline array column(array numbers, Py_ssize_t first, Py_ssize_t step):
+    cdef Py_ssize_t place, count = (len(numbers) - first + step - 1) // step
+    cdef array block = zeros(count)
+    for place in range(count):
+        block.data.as_doubles[place] = numbers.data.as_doubles[first + place * step]
+    return block
+
+
+cdef inline void sort(array numbers) noexcept:
+    qsort(numbers.data.as_doubles, len(numbers), sizeof(double), rising)

@@ -18,3 +18,13 @@ def at(numbers: array[float], place: int) -> float:
 def put(numbers: array[float], place: int, number: float) -> None:
     """Replace the number there."""
     numbers[place] = number
+
+
+def column(numbers: array[float], first: int, step: int) -> array[float]:
+    """Every `step`-th number from `first` on."""
+    return numbers[first::step]
+
+
+def sort(numbers: array[float]) -> None:
+    """Sort them, lowest first."""
+    numbers[:] = array("d", sorted(numbers))

@@ -126,7 +126,7 @@ cdef inline bytes column(array numbers, Py_ssize_t first, Py_ssize_t step, long 
     return data
 
 
-cdef inline int put_column(array numbers, Py_ssize_t first, Py_ssize_t step, bytes data, Py_ssize_t size) except -1:
+cdef inline int fill_column(array numbers, Py_ssize_t first, Py_ssize_t step, bytes data, Py_ssize_t size) except -1:
     cdef Py_ssize_t place, count = count_from(numbers, first, step)
     cdef char *there = PyBytes_AS_STRING(data)
     cdef uint64_t number

@@ -76,7 +76,7 @@ def column(numbers: array[int], first: int, step: int, base: int, size: int) -> 
     return array(_CODES[size], distances).tobytes()
 
 
-def put_column(numbers: array[int], first: int, step: int, data: bytes, size: int) -> None:
+def fill_column(numbers: array[int], first: int, step: int, data: bytes, size: int) -> None:
     """Replace every `step`-th number from `first` on by what `column` made of as many with a `base` of 0.
 
     Raises ValueError if there are not as many.

@@ -285,13 +285,13 @@ class MomentReader(Reader):
     def answer(self, reading: Reading) -> Answer:
         """See Reader."""
         part: MomentsPart = reading.state.parts[self.index]
-        if reading.looks_back and part.first_ms > reading.now_ms:
+        if not part.events or (reading.looks_back and part.first_ms > reading.now_ms):
             return Answer(None)
         if self.is_last and reading.looks_back and part.last_ms > reading.now_ms:
             return Answer(None, reason=_LATER)
         value = self.value(reading)
         doubtful = part.last_doubt if self.is_last else part.first_doubt
-        return Answer(value, True, _UNDONE) if doubtful and value is not None else Answer(value)
+        return Answer(value, True, _UNDONE) if doubtful else Answer(value)
 
 
 class SinceReader(MomentReader):

@@ -34,7 +34,9 @@ def put_flag(out: bytearray, flag: bool) -> None:
 
 
 def put_int(out: bytearray, number: int) -> None:
-    """A whole number. Raises OverflowError for one of more than 64 bits."""
+    """A whole number. Raises OverflowError for one that has no place in 64 bits, with its sign."""
+    if not -(2**63) <= number < 2**63:
+        raise OverflowError(f"{number} has no place in 64 bits")
     out += _encoder.encode(number)
 
 

@@ -10,5 +10,5 @@ from features.state cimport UserState
 cpdef put_cells(bytearray out, UserState state)
 
 
-@cython.locals(place=cython.Py_ssize_t)
+@cython.locals(place=cython.Py_ssize_t, index=cython.longlong, moved=cython.longlong)
 cdef _shift(Int64s numbers, Py_ssize_t width, long long by)

@@ -49,10 +49,14 @@ def unpack_cells(layers: Sequence[PackedCells], append_ms: int, measures: int) -
 
 
 def _shift(numbers: array[int], width: int, by: int) -> None:
-    """Add to the index of each cell."""
+    """Add to the index of each cell. Raises OverflowError for an index of more than 64 bits."""
     place = 0
     while place < len(numbers):
-        int64s.put(numbers, place, int64s.at(numbers, place) + by)
+        index = int64s.at(numbers, place)
+        moved = index + by
+        if (moved < index) != (by < 0):
+            raise OverflowError(f"a cell of index {index}")
+        int64s.put(numbers, place, moved)
         place += width
 
 

@@ -97,11 +97,11 @@ def unpack_ids(packed: PackedIds, base: Base) -> DuplicateWindow:
     for back, offset in zip(packed.hours[::2], packed.hours[1::2], strict=True):
         hours += (hour_now - back, FORGOTTEN_OFFSET if offset == -1 else base.offset - offset)
     ids = int64s.zeros(_WIDTH * len(packed.codes))
-    int64s.put_column(ids, 0, _WIDTH, packed.keys, 8)
-    int64s.put_column(ids, 1, _WIDTH, packed.offsets, 4)
-    int64s.put_column(ids, 2, _WIDTH, packed.times, 4)
-    int64s.put_column(ids, 3, _WIDTH, packed.codes, 1)
-    int64s.put_column(ids, 4, _WIDTH, packed.checks, 2)
+    int64s.fill_column(ids, 0, _WIDTH, packed.keys, 8)
+    int64s.fill_column(ids, 1, _WIDTH, packed.offsets, 4)
+    int64s.fill_column(ids, 2, _WIDTH, packed.times, 4)
+    int64s.fill_column(ids, 3, _WIDTH, packed.codes, 1)
+    int64s.fill_column(ids, 4, _WIDTH, packed.checks, 2)
     if packed.first_offset is None:
         origin_offset, origin_ms, sign = base.offset, packed.last_ms, -1
     else:

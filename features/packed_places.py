@@ -60,8 +60,8 @@ def places_of(hours: list[int], counts: list[int], low: bytes, high: bytes, time
     if hours and not 0 <= min(hours) <= max(hours) <= LATEST_HOUR:
         raise ValueError("hours of distinct values lie outside of all times")
     lows, highs, places = int64s.zeros(values), int64s.zeros(values), int64s.zeros(values * _WIDTH)
-    int64s.put_column(lows, 0, 1, low, 4)
-    int64s.put_column(highs, 0, 1, high, 1)
+    int64s.fill_column(lows, 0, 1, low, 4)
+    int64s.fill_column(highs, 0, 1, high, 1)
     index, latest, rise = 0, -1, True
     for hour, count in zip(hours, counts, strict=True):
         for _ in range(count):

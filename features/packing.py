@@ -37,7 +37,7 @@ FORMAT: Final = 5
 # Of one layout: 3 counts ids from the first instead of back from the last, 4 says from which offset on measures count,
 # 5 has the cells of a layer in one list.
 _READABLE: Final = (2, 3, 4, 5)
-# One state in five is longer. Compressing takes a quarter of the bytes off, and half as long again as packing.
+# One state in five is longer. Compressing takes a quarter of the bytes off, and as long as packing.
 _COMPRESSED_ABOVE_BYTES: Final = 1_800
 _NOWHERE: Final = NOWHERE
 _NEVER: Final = NEVER

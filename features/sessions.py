@@ -15,7 +15,7 @@ from features import int64s, msgpack
 from features.adding import Adder, Int64, Ms, Offset
 from features.cells import HOURS, parse_window
 from features.checks import check_types, types_of, window_of
-from features.counting import past_answer
+from features.counting import windowed_answer
 from features.definitions import (
     ANY,
     Answer,
@@ -407,7 +407,7 @@ def _ended_before(numbers: array[int], oldest_ms: Ms) -> Int64:
 
 def _count_at(reading: Reading, part: SessionsPart, window_ms: Ms, oldest_ms: Ms) -> Answer:
     if not reading.holds(window_ms, _HOURS):
-        return past_answer(reading, window_ms, None, _HOURS)
+        return windowed_answer(reading, window_ms, None, _HOURS)
     runs = [run for run in part.runs() if run.end_ms >= oldest_ms and run.start_ms <= reading.now_ms]
     if runs and runs[-1].end_ms > reading.now_ms and runs[-1].start_ms < oldest_ms:
         return Answer(len(runs), True, "a session went on after that moment and is kept as a whole")

@@ -36,7 +36,7 @@ class UserState:
     the numbers of each layer's Cells, and `cell_width` is their width.
     """
 
-    # None of these has a default: compiled, a field with a factory makes `__init__` import `dataclasses` at each call.
+    # The first five have no default: for one with a factory a compiled `__init__` imports `dataclasses` at each call.
     minutes: array[int]
     hours: array[int]
     days: array[int]

@@ -17,7 +17,7 @@ cdef extern from "Python.h":
 
 
 cdef enum:
-    SMALL = 256
+    FIRST_ROOM = 256
 
 
 cdef inline bytearray begun(bytes content):
@@ -32,7 +32,7 @@ cdef inline bytes taken(bytearray buffer):
 cdef inline unsigned char *room(bytearray buffer, Py_ssize_t by) except NULL:
     cdef Py_ssize_t size = PyByteArray_GET_SIZE(buffer)
     if size + by >= allocated(buffer):
-        PyByteArray_Resize(buffer, 2 * size + by + SMALL)
+        PyByteArray_Resize(buffer, 2 * size + by + FIRST_ROOM)
         set_size(buffer, size)
     return start_of(buffer) + size
 

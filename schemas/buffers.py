@@ -1,7 +1,8 @@
-"""Bytes appended to a bytearray in place.
+"""Bytes appended to a bytearray in place, without an object for what is appended.
 
-What is appended has functions of its own, each where its format is described; compiled modules take all of them from
-`.pxd` files, which write where this one's `room` says: a method of a bytearray takes an object for what it appends.
+What is appended has functions of its own, each where its format is described (`features/msgpack.py`, for one).
+Compiled modules take them from `.pxd` files, which write where `room`, in that of this module, says: a bytearray that
+is filled so must not have lost bytes at its beginning, and nobody else may hold it.
 """
 
 from __future__ import annotations

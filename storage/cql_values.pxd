@@ -5,6 +5,10 @@ from libc.string cimport memcpy
 from schemas.buffers cimport big_endian, end_at, room
 
 
+cdef enum:
+    MOST_KEY_BYTES = 0xFFFF
+
+
 cdef inline int put_int(bytearray out, long long number) except -1:
     if number != <int>number:
         raise OverflowError(f"{number} is no number of 32 bits")
@@ -40,6 +44,8 @@ cdef inline int put_bytes(bytearray out, const char *content, Py_ssize_t size) e
 cdef inline int put_key_text(bytearray out, str text) except -1:
     cdef Py_ssize_t size
     cdef const char *letters = PyUnicode_AsUTF8AndSize(text, &size)
+    if size > MOST_KEY_BYTES:
+        raise ValueError(f"a key of {size} bytes, where {MOST_KEY_BYTES} have room")
     cdef unsigned char *there = big_endian(room(out, 3 + size), size, 2)
     memcpy(there, letters, size)
     end_at(out, big_endian(there + size, 0, 1))

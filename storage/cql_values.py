@@ -11,11 +11,11 @@ import struct
 from typing import Final
 
 _INT: Final = struct.Struct(">ii")
-_BIGINT: Final = struct.Struct(">iq")
 _LENGTH: Final = struct.Struct(">i")
 _KEY_LENGTH: Final = struct.Struct(">H")
 _KEY_INT: Final = struct.Struct(">HiB")
 _NULL: Final = -1
+MOST_KEY_BYTES: Final = 0xFFFF
 
 
 def put_int(out: bytearray, number: int) -> None:
@@ -26,8 +26,9 @@ def put_int(out: bytearray, number: int) -> None:
 
 
 def put_bigint(out: bytearray, number: int) -> None:
-    """A `bigint`, a number of 64 bits."""
-    out += _BIGINT.pack(8, number)
+    """A `bigint`. Raises OverflowError for a number of more than 64 bits."""
+    out += _LENGTH.pack(8)
+    out += number.to_bytes(8, "big", signed=True)
 
 
 def put_text(out: bytearray, text: str) -> None:
@@ -42,8 +43,10 @@ def put_blob(out: bytearray, blob: bytes | None) -> None:
 
 
 def put_key_text(out: bytearray, text: str) -> None:
-    """A text that is a part of a compound partition key."""
+    """A text that is a part of a compound partition key. Raises ValueError for one of more than 65 535 bytes."""
     encoded = text.encode()
+    if len(encoded) > MOST_KEY_BYTES:
+        raise ValueError(f"a key of {len(encoded)} bytes, where {MOST_KEY_BYTES} have room")
     out += _KEY_LENGTH.pack(len(encoded))
     out += encoded
     out += b"\0"

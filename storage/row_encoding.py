@@ -53,6 +53,8 @@ class RowEncoder:
             raise TypeError(f"{row!r} is not a StateRow")
         user_id: str = struct_fields.at(row, _USER_ID)
         position: Position = struct_fields.at(row, _POSITION)
+        if type(position) is not Position:
+            raise TypeError(f"{row!r} has no position")
         entry = buffers.begun(self._state_head)
         cql_values.put_text(entry, user_id)
         cql_values.put_blob(entry, struct_fields.at(row, _STATE))

@@ -13,7 +13,7 @@ import structlog
 from features.catalogue import Catalogue
 from features.fold import Folder, Outcome
 from features.packing import pack, unpack
-from features.state import UserState, new_state
+from features.state import NOWHERE, UserState, new_state
 from runtime import metrics
 from runtime.delivery import LogRecord
 from schemas import struct_fields
@@ -210,6 +210,7 @@ class PartitionFold:
                 await retries.wait(error)
 
     def _row(self, user_id: str, state: UserState) -> StateRow:
+        assert state.epoch != NOWHERE
         if state.duplicates.evicted_early:
             metrics.DEDUPE_EVICTIONS.inc(state.duplicates.evicted_early)
             state.duplicates.evicted_early = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from features.catalogue import (
     Top,
     Windowed,
 )
+from features.definitions import Bound, Measures
 
 
 def catalogue(measures: list[Any], features: list[Any]) -> Catalogue:
@@ -41,6 +43,18 @@ VIEWS = Count("views", of="view_item")
 ITEMS = Decayed("items", weights={"view_item": 1}, half_life="1h", by="item_id")
 ALL = Decayed("all", weights={"view_item": 1}, half_life="1h")
 DISTINCT = Distinct("distinct", of="view_item", field="item_id")
+
+
+@dataclass
+class ByFunction:
+    """A definition that gives a function where a Reader is asked for."""
+
+    name: str
+    doc: str = ""
+    version: int = 1
+
+    def bind(self, measures: Measures) -> Bound:
+        return Bound("int", len, "", ("views",))  # type: ignore[arg-type]
 
 
 def ratio(prior: Any) -> Ratio:
@@ -93,6 +107,7 @@ def test_features_keep_the_order_of_their_definitions() -> None:
         ([Moments("m")], [SeenAt("x", "m", "middle", doc="")], "'x' reads the 'middle' moment"),  # type: ignore[arg-type]
         ([Windowed("x", "views", "1h", doc="")], [], "is not a measure; features go into `features`"),
         ([VIEWS], [VIEWS], "is not a feature; measures go into `measures`"),
+        ([VIEWS], [ByFunction("viewCount")], "which is no Reader"),
         ([VIEWS], [Windowed("no spaces", "views", "1h", doc="")], "'no spaces' .*letters, digits"),
         ([VIEWS], [Windowed("x", "views", "1h", doc="", version=0)], "'x' has version 0; use 1 or more"),
         ([VIEWS], [Windowed("x", "views", "1h", doc="", version=1.5)], "'x' has version 1.5; use 1 or more"),  # type: ignore[arg-type]

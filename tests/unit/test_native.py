@@ -32,7 +32,7 @@ from features.definitions import Base
 from features.duplicates import DuplicateWindow, id_key
 from features.packed_ids import PackedIds, put_ids, unpack_ids
 from features.default import CATALOGUE
-from features.derive import derive
+from features.derive import derive, derive_values
 from features.fold import Folder
 from features.packing import pack, unpack
 from features.state import new_state
@@ -93,6 +93,7 @@ def fold(catalogue, largest):
             for derived in derive(catalogue, state, now_ms, past=True):
                 served = (derived.name, derived.answer, derived.facts, derived.covered_from_ms, derived.counts_from_ms)
                 digest.update(repr(served).encode())
+            digest.update(repr(derive_values(catalogue, state, now_ms)).encode())
 
 
 ascii = bytes(range(128)).decode()

@@ -187,3 +187,12 @@ def test_cells_of_another_width_are_unreadable() -> None:
         cells.numbers.pop()
     with pytest.raises(UnreadableState, match="are not cells of"):
         unpack(pack(log.state, CATALOGUE), CATALOGUE)
+
+
+def test_a_cell_of_an_index_beyond_64_bits_is_unreadable() -> None:
+    log = Log()
+    log.send(make_event())
+    packed = msgspec.msgpack.decode(pack(log.state, CATALOGUE))
+    packed[13][0][0] = 2**63 - 1
+    with pytest.raises(UnreadableState):
+        unpack(msgspec.msgpack.encode(packed), CATALOGUE)

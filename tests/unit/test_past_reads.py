@@ -137,3 +137,13 @@ def test_a_first_value_was_not_there_before_its_event() -> None:
     log.send(make_event(NOW_MS, item_id="a"))
     (before,) = derive(log.catalogue, log.state, NOW_MS - HOUR_MS, past=True)
     assert (before.value, before.reason) == (None, None)
+
+
+def test_of_events_that_were_all_undone_nothing_is_left_to_tell() -> None:
+    log = Log()
+    for event in (make_event(NOW_MS - HOUR_MS), make_event()):
+        log.send(event)
+        log.send(undo_of(event))
+    for name in ("firstSeenAt", "lastSeenAt"):
+        served = past(log, NOW_MS - MINUTE_MS)[name]
+        assert (served.value, served.approximate, served.reason) == (None, False, None)

@@ -47,6 +47,16 @@ def test_a_number_without_room_in_its_column_is_refused(number: int) -> None:
         encoder().event(TimelineRow("ann", number * DAY_MS, "id", "view_item", b"", 1))
 
 
+def test_a_row_without_a_position_is_refused() -> None:
+    with pytest.raises(TypeError, match="has no position"):
+        encoder().state(StateRow("ann", b"", 1, None))  # type: ignore[arg-type]
+
+
+def test_a_key_without_room_for_its_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="a key of 65536 bytes"):
+        encoder().event(TimelineRow("a" * 65_536, 1, "id", "view_item", b"", 1))
+
+
 @pytest.mark.parametrize("encode", [RowEncoder.state, RowEncoder.event])
 def test_what_is_no_row_is_refused(encode: Any) -> None:
     with pytest.raises(TypeError, match="is not a"):

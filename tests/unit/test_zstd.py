@@ -22,7 +22,9 @@ def test_frames_of_an_earlier_version_are_read() -> None:
     assert decompressed(bytes(cramjam.zstd.compress(CONTENT, 1)), len(CONTENT)) == CONTENT
 
 
-@pytest.mark.parametrize("frame", [b"", b"\x28\xb5\x2f\xfd", compressed(CONTENT)[:-1], b"x" * 100])
+@pytest.mark.parametrize(
+    "frame", [b"", b"\x28\xb5\x2f\xfd", compressed(CONTENT)[:-1], compressed(CONTENT) + b"x", b"x" * 100]
+)
 def test_what_is_no_frame_is_refused(frame: bytes) -> None:
     with pytest.raises(CannotDecompress):
         decompressed(frame, len(CONTENT))
