@@ -40,6 +40,10 @@ cdef class DecayedPart:
     cpdef scale(self, double factor, double least)
 
 
+@cython.locals(numbers=Float64s, place=cython.Py_ssize_t)
+cpdef DecayedPart part_of(scores, long long reference_ms=*, double dropped=*)
+
+
 cdef class DecayedAdder(Adder):
     cdef object measure
     cdef Py_ssize_t by

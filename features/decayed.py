@@ -106,12 +106,15 @@ class DecayedPart:
         self.dropped *= factor
 
 
-def part_of(scores: Mapping[str, float], reference_ms: int = 0, dropped: float = 0.0) -> DecayedPart:
+def part_of(scores: Mapping[str, float], reference_ms: Ms = 0, dropped: float = 0.0) -> DecayedPart:
     """The part that has these scores."""
-    part = DecayedPart([], float64s.zeros(0), reference_ms, dropped)
+    numbers = float64s.zeros(_WIDTH * len(scores))
+    place = 0
     for key, score in scores.items():
-        part.enter(key, score)
-    return part
+        float64s.put(numbers, place, hash(key) & _HASH_MASK)
+        float64s.put(numbers, place + 1, score)
+        place += _WIDTH
+    return DecayedPart([*scores], numbers, reference_ms, dropped)
 
 
 class DecayedAdder(Adder):

@@ -133,3 +133,63 @@ cdef inline int put_distances(bytearray out, array numbers, Py_ssize_t first, Py
         there = write_int(there, base - numbers.data.as_longlongs[first + place * step])
     end_at(out, there)
     return 0
+
+
+cdef inline uint64_t unsigned_at(const unsigned char *there, Py_ssize_t size) noexcept:
+    cdef uint64_t number = 0
+    cdef Py_ssize_t place
+    for place in range(size):
+        number = number << 8 | there[place]
+    return number
+
+
+# How many bytes follow the first one of a number; -1 if it is none.
+cdef inline Py_ssize_t bytes_after(unsigned char tag) noexcept:
+    if tag < 0x80 or tag >= 0xE0:
+        return 0
+    if 0xCC <= tag <= 0xCF:
+        return 1 << (tag - 0xCC)
+    if 0xD0 <= tag <= 0xD3:
+        return 1 << (tag - 0xD0)
+    return -1
+
+
+cdef inline array numbers_of(bytes packed):
+    cdef const unsigned char *there = <const unsigned char *>PyBytes_AS_STRING(packed)
+    cdef const unsigned char *end = there + PyBytes_GET_SIZE(packed)
+    cdef Py_ssize_t place, size, count = -1
+    cdef unsigned char tag
+    cdef uint64_t bits
+    cdef array numbers
+    if there < end and 0x90 <= there[0] < 0xA0:
+        count = there[0] & 0x0F
+        there += 1
+    elif end - there >= 3 and there[0] == 0xDC:
+        count = unsigned_at(there + 1, 2)
+        there += 3
+    elif end - there >= 5 and there[0] == 0xDD:
+        count = unsigned_at(there + 1, 4)
+        there += 5
+    if not 0 <= count <= end - there:  # each takes a byte at least
+        raise ValueError("not an array of numbers")
+    numbers = int64s.zeros(count)
+    for place in range(count):
+        if there == end:
+            raise ValueError("an array of numbers ends early")
+        tag = there[0]
+        size = bytes_after(tag)
+        there += 1
+        if not 0 <= size <= end - there:
+            raise ValueError("not an array of numbers")
+        bits = unsigned_at(there, size)
+        there += size
+        if size == 0:
+            bits = tag if tag < 0x80 else <uint64_t>(<long long>tag - 0x100)
+        elif tag == 0xCF and bits >> 63:
+            raise OverflowError(f"{bits} has no place in 64 bits")
+        elif tag >= 0xD0:  # of fewer bytes with their sign
+            bits = <uint64_t>(<long long>(bits << (64 - 8 * size)) >> (64 - 8 * size))
+        numbers.data.as_longlongs[place] = <long long>bits
+    if there != end:
+        raise ValueError("an array of numbers with more behind it")
+    return numbers

@@ -1,4 +1,5 @@
-"""Values appended to a buffer as msgpack, each in its shortest form, for msgspec to decode.
+"""Values appended to a buffer as msgpack, each in its shortest form, for msgspec to decode; of long arrays of numbers
+only where they begin and end, and `numbers_of` reads those.
 
 Compiled modules take these functions from the `.pxd`, which writes in place:
 https://github.com/msgpack/msgpack/blob/master/spec.md
@@ -11,6 +12,7 @@ from array import array
 import msgspec
 
 _encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[int])
 
 
 def put_array(out: bytearray, count: int) -> None:
@@ -63,6 +65,14 @@ def put_column(out: bytearray, numbers: array[int], first: int, step: int) -> No
 def put_distances(out: bytearray, numbers: array[int], first: int, step: int, base: int) -> None:
     """An array of how far every `step`-th number from `first` on is below the base."""
     out += _encoder.encode([base - number for number in numbers[first::step]])
+
+
+def numbers_of(packed: bytes) -> array[int]:
+    """The numbers of an array, which is all that `packed` holds.
+
+    Raises ValueError if it is something else, and OverflowError for a number of more than 64 bits.
+    """
+    return array("q", _decoder.decode(packed))
 
 
 def _head(count: int, short: int, long: int) -> bytes:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from typing import Final
+
+import msgspec
 
 from features import int64s, msgpack
 from features.catalogue import Catalogue
@@ -15,9 +18,11 @@ class UnreadableState(ValueError):
     """Packed bytes of a format that this process does not know."""
 
 
-PackedCells = list[int] | dict[int, list[int]]
-"""One layer: of each cell in turn its distance from the oldest cell that is kept, which takes fewer bytes than its
-index, and its totals. Before format 5, the totals by that distance."""
+PackedCells = msgspec.Raw
+"""One layer, a list of numbers: of each cell in turn its distance from the oldest cell that is kept, which takes fewer
+bytes than its index, and its totals. Before format 5, a map of the totals by that distance."""
+_decoder_of_maps = msgspec.msgpack.Decoder(dict[int, list[int]])
+_MAPS: Final = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))  # how they begin
 
 
 def put_cells(out: bytearray, state: UserState) -> None:
@@ -33,15 +38,16 @@ def put_cells(out: bytearray, state: UserState) -> None:
 def unpack_cells(layers: Sequence[PackedCells], append_ms: int, measures: int) -> list[Cells]:
     """What `put_cells` was given, for so many cell measures. Raises ValueError or OverflowError."""
     unpacked: list[Cells] = []
-    for layer, packed in zip(LAYERS, layers, strict=True):
-        oldest = layer.oldest_cell(append_ms)
-        if isinstance(packed, dict):
-            cells = cells_of({distance + oldest: totals for distance, totals in packed.items()}, measures)
+    for layer, raw in zip(LAYERS, layers, strict=True):
+        oldest, packed = layer.oldest_cell(append_ms), bytes(raw)
+        if packed[0] in _MAPS:
+            totals_by_distance = _decoder_of_maps.decode(packed)
+            cells = cells_of({distance + oldest: totals for distance, totals in totals_by_distance.items()}, measures)
         else:
             width = 1 + measures
-            if len(packed) % width:
-                raise ValueError(f"{len(packed)} numbers are not cells of {width} each")
-            numbers = int64s.of(packed)
+            numbers = msgpack.numbers_of(packed)
+            if len(numbers) % width:
+                raise ValueError(f"{len(numbers)} numbers are not cells of {width} each")
             _shift(numbers, width, oldest)
             cells = Cells(width, numbers)
         unpacked.append(cells)

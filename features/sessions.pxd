@@ -56,6 +56,9 @@ cdef _join(SessionsPart part, long long time_ms, long long gap_ms, long long old
 cdef _leave(Int64s numbers, long long time_ms, long long gap_ms)
 
 
+cdef _put_into(Int64s numbers, Py_ssize_t place, long long start_ms, long long end_ms, long long packed_events)
+
+
 cdef _put_run(
     bytearray out, long long append_ms, long long start_ms, long long end_ms, long long events, long long doubt
 )

@@ -119,9 +119,9 @@ class SessionsAdder(Adder):
 
 
 class SessionsWire(msgspec.Struct, array_like=True, gc=False):
-    """Per run: ms from its end to the base, its length in ms, events x 2 + doubt."""
+    """An array of three numbers for each run: ms from its end to the base, its length in ms, events x 2 + doubt."""
 
-    numbers: list[int]
+    numbers: msgspec.Raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +201,26 @@ class Sessions(PartMeasure[SessionsPart]):
     def from_wire(self, wire: Wire, base: Base) -> SessionsPart:
         """See PartMeasure."""
         assert isinstance(wire, SessionsWire)
-        earlier: list[int] = []
-        packed = iter(wire.numbers)
-        for age_ms, length_ms, events in zip(packed, packed, packed, strict=True):
-            end_ms = base.append_ms - age_ms
-            earlier += (end_ms - length_ms, end_ms, events >> 1, events & 1)
-        part = SessionsPart(int64s.of(earlier))
+        append_ms: Ms = base.append_ms
+        packed = msgpack.numbers_of(bytes(wire.numbers))
+        runs = len(packed) // _PACKED_WIDTH
+        if len(packed) % _PACKED_WIDTH:
+            raise ValueError(f"{len(packed)} numbers are not runs of {_PACKED_WIDTH} each")
+        part = SessionsPart(int64s.zeros(runs * _WIDTH))
+        for number in range(runs):
+            place = number * _PACKED_WIDTH
+            end_ms = append_ms - int64s.at(packed, place)
+            events = int64s.at(packed, place + 2)
+            _put_into(part.earlier, number * _WIDTH, end_ms - int64s.at(packed, place + 1), end_ms, events)
         part.take_latest()
         return part
+
+
+def _put_into(numbers: array[int], place: Int64, start_ms: Ms, end_ms: Ms, packed_events: Int64) -> None:
+    int64s.put(numbers, place, start_ms)
+    int64s.put(numbers, place + 1, end_ms)
+    int64s.put(numbers, place + 2, packed_events >> 1)
+    int64s.put(numbers, place + 3, packed_events & 1)
 
 
 def _put_run(out: bytearray, append_ms: Ms, start_ms: Ms, end_ms: Ms, events: Int64, doubt: Int64) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 
 import msgspec
 import pytest
 
 from features import int64s, msgpack
+from features.cells import MINUTES
 from features.decayed import Decayed, part_of
 from features.definitions import Base, Part, PartMeasure
 from features.distinct import Distinct, DistinctPart
 from features.moments import Moments, MomentsPart
+from features.packed import unpack_cells
 from features.recents import Last, RecentsPart
 
 POWERS = [2**bits for bits in (5, 7, 8, 15, 16, 31, 32, 62)]
@@ -21,6 +24,7 @@ NUMBERS = sorted({sign * (power + off) for power in (0, 1, *POWERS) for off in (
 EDGES = [*NUMBERS, 2**63 - 1, -(2**63)]
 LENGTHS = [0, 1, 15, 16, 31, 32, 255, 256, 65_535, 65_536]
 BASE = Base(0, 0)
+NOW_MS = 1_764_000_000_000
 
 
 def packed(measure: PartMeasure[Part], part: Part) -> bytes:
@@ -75,6 +79,49 @@ def test_heads_where_nothing_is_compiled(
     begin(out, length)
     values = [0] * length if isinstance(whole, list) else dict.fromkeys(range(length), 0)
     assert msgspec.msgpack.encode(values).startswith(out)
+
+
+def cells_of(layer: bytes) -> list[int]:
+    """The indexes of cells without totals, counted from the oldest one."""
+    layers = [msgspec.Raw(layer), msgspec.Raw(b"\x90"), msgspec.Raw(b"\x90")]
+    return [index - MINUTES.oldest_cell(NOW_MS) for index, _ in unpack_cells(layers, NOW_MS, 0)[0].items()]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_arrays_of_numbers_are_read(length: int) -> None:
+    numbers = [EDGES[number % len(EDGES)] // 4 for number in range(length)]
+    assert cells_of(msgspec.msgpack.encode(numbers)) == numbers
+
+
+@pytest.mark.parametrize("number", EDGES[1:-1])
+def test_numbers_of_every_width_are_read(number: int) -> None:
+    for size in (1, 2, 4, 8):
+        for tag, signed in ((0xCC, False), (0xD0, True)):
+            with suppress(OverflowError):
+                packed = number.to_bytes(size, "big", signed=signed)
+                head = bytes([0x91, tag + (1, 2, 4, 8).index(size)])
+                assert cells_of(head + packed) == [number]
+
+
+WHOLE = msgspec.msgpack.encode([*EDGES[1:-1], 5])
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        *[WHOLE[:size] for size in range(1, len(WHOLE))],
+        *[WHOLE + b"\0", b"\xdd\xff\xff\xff\xff\1", b"\xdc\0", b"\x91\xc0", b"\x91\xa1a", b"\x91\xcb" + bytes(8)],
+        b"\x05",
+    ],
+)
+def test_what_is_no_array_of_numbers_is_refused(layer: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - which `unpack` makes an UnreadableState
+        cells_of(layer)
+
+
+def test_an_array_with_a_number_of_more_than_64_bits_is_refused() -> None:
+    with pytest.raises(OverflowError):
+        cells_of(msgspec.msgpack.encode([2**63]))
 
 
 def test_a_number_of_more_than_64_bits_is_refused() -> None:
