@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, UnsetType
 
-from schemas import json_lines, plain_json, struct_fields, utc, uuids
+from schemas import json_lines, struct_fields, utc, uuids
 from schemas.events import (
     INT32_MAX,
     MAX_AGE_MS,
@@ -60,14 +60,6 @@ class FitEvent(ClientEvent, gc=False):
 
 _EVENT_ID: Final = struct_fields.place_of(FitEvent, "event_id")
 _USER_ID: Final = struct_fields.place_of(FitEvent, "user_id")
-_TYPE: Final = struct_fields.place_of(FitEvent, "type")
-_ITEM_ID: Final = struct_fields.place_of(FitEvent, "item_id")
-_CATEGORY: Final = struct_fields.place_of(FitEvent, "category")
-_VALUE: Final = struct_fields.place_of(FitEvent, "value")
-_CURRENCY: Final = struct_fields.place_of(FitEvent, "currency")
-_SEARCH_TERM: Final = struct_fields.place_of(FitEvent, "search_term")
-_LIST_ID: Final = struct_fields.place_of(FitEvent, "list_id")
-_POSITION: Final = struct_fields.place_of(FitEvent, "position")
 _OCCURRED_AT: Final = struct_fields.place_of(FitEvent, "occurred_at")
 _PROPERTIES: Final = struct_fields.place_of(FitEvent, "properties")
 _EVENT_TIME: Final = struct_fields.place_of(FitEvent, "event_time")
@@ -85,58 +77,33 @@ def _judged(events: Sequence[FitEvent], received_at_ms: int, sent_at_ms: int | N
     shift = 0 if sent_at_ms is None else received_at_ms - sent_at_ms
     earliest, latest = received_at_ms - shift - MAX_AGE_MS, received_at_ms - shift + MAX_AHEAD_MS
     ids: list[str | None] = []
-    values: list[bytes | None] = []
-    others: list[FitEvent] = []  # of the usual ones those that msgspec encodes
+    usual: list[FitEvent] = []
     for event in events:
-        event_id, value = _usual_id(event), None
+        event_id = _usual_id(event)
         if event_id is not None:
             occurred_at = utc.ms(struct_fields.at(event, _OCCURRED_AT))
             if earliest <= occurred_at <= latest:
-                value = _plain_json(event, occurred_at + shift, received_at_ms)
-                if value is None:
-                    struct_fields.put(event, _EVENT_TIME, occurred_at + shift)
-                    struct_fields.put(event, _RECEIVED_AT, received_at_ms)
-                    others.append(event)
+                struct_fields.put(event, _EVENT_TIME, occurred_at + shift)
+                struct_fields.put(event, _RECEIVED_AT, received_at_ms)
+                usual.append(event)
             else:
                 event_id = None
         ids.append(event_id)
-        values.append(value)
     # All at once take half of one by one; JSON holds no line feed.
-    lines = json_lines.split(encode_events(others)) if others else []
+    values = json_lines.split(encode_events(usual))
     verdicts: list[AcceptedEvent | Rejection] = []
     place = 0
     for index, event in enumerate(events):
-        event_id, value = ids[index], values[index]
+        event_id = ids[index]
         if event_id is not None:
-            if value is None:
-                value = lines[place]
-                place += 1
+            value = values[place]
+            place += 1
             if len(value) <= MAX_EVENT_BYTES:
                 verdicts.append(AcceptedEvent(event_id, struct_fields.at(event, _USER_ID), value))
                 continue
             event.event_time = event.received_at = UNSET
         verdicts.append(judge(event, received_at_ms=received_at_ms, sent_at_ms=sent_at_ms))
     return verdicts
-
-
-def _plain_json(event: FitEvent, event_time_ms: int, received_at_ms: int) -> bytes | None:
-    """The JSON of the event with these times; None where msgspec is to make it."""
-    if struct_fields.at(event, _VALUE) is not None or struct_fields.at(event, _PROPERTIES) is not None:
-        return None
-    return plain_json.of_event(
-        struct_fields.at(event, _EVENT_ID),
-        struct_fields.at(event, _TYPE),
-        struct_fields.at(event, _USER_ID),
-        struct_fields.at(event, _OCCURRED_AT),
-        struct_fields.at(event, _ITEM_ID),
-        struct_fields.at(event, _CATEGORY),
-        struct_fields.at(event, _CURRENCY),
-        struct_fields.at(event, _SEARCH_TERM),
-        struct_fields.at(event, _LIST_ID),
-        struct_fields.at(event, _POSITION),
-        event_time_ms,
-        received_at_ms,
-    )
 
 
 def _usual_id(event: FitEvent) -> str | None:

@@ -80,21 +80,6 @@ def _decoded(event: dict[str, Any]) -> FitEvent | None:
         return None
 
 
-@PROPERTY
-@given(fit_events(), st.datetimes(timezones=st.just(UTC)), st.integers(0, 2**53))
-def test_its_json_is_that_of_msgspec(fields: dict[str, Any], occurred_at: datetime, lag_ms: int) -> None:
-    fields["occurredAt"] = occurred_at.isoformat()
-    event, reference = _decoded(fields), _decoded(fields)
-    assert event is not None
-    assert reference is not None
-    sent_at_ms = epoch_ms(occurred_at)
-    received_at_ms = sent_at_ms + lag_ms
-    (verdict,) = judge_fit([event], received_at_ms=received_at_ms, sent_at_ms=sent_at_ms)
-    assert isinstance(verdict, AcceptedEvent)
-    reference.event_time = reference.received_at = received_at_ms
-    assert verdict.value == msgspec.json.encode(reference)
-
-
 @given(fit_events())
 def test_the_usual_event_is_accepted(event: dict[str, Any]) -> None:
     assert isinstance(usual_verdict(json.dumps(event).encode(), None), AcceptedEvent)
