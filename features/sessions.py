@@ -209,7 +209,7 @@ class Sessions(PartMeasure[SessionsPart]):
         part = SessionsPart(int64s.zeros(runs * _WIDTH))
         for number in range(runs):
             place = number * _PACKED_WIDTH
-            end_ms = append_ms - int64s.at(packed, place)
+            end_ms = append_ms - int64s.at(packed, place)  # of Python: what a broken state holds may pass 64 bits
             events = int64s.at(packed, place + 2)
             _put_into(part.earlier, number * _WIDTH, end_ms - int64s.at(packed, place + 1), end_ms, events)
         part.take_latest()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from features.sessions import Sessions, SessionsPart
+import msgspec
+import pytest
+
+from features.definitions import Base
+from features.sessions import Sessions, SessionsPart, SessionsWire
 from tests.unit.feature_world import DAY_MS, HOUR_MS, NOW_MS, make_event
 
 MEASURE = Sessions("sessions", gap="1d")
@@ -43,3 +47,12 @@ def test_a_late_event_inside_the_current_session_belongs_to_it() -> None:
 
 def test_an_event_before_all_that_is_kept_makes_no_session() -> None:
     assert len(visited(10, 1).runs()) == 1
+
+
+@pytest.mark.parametrize(
+    ("numbers", "refusal"), [([0, 5, 2, 1], ValueError), ([-(2**63), 0, 3], OverflowError), ([2**63], OverflowError)]
+)
+def test_numbers_that_are_no_runs_are_refused(numbers: list[int], refusal: type[Exception]) -> None:
+    wire = msgspec.msgpack.decode(msgspec.msgpack.encode((numbers,)), type=SessionsWire)
+    with pytest.raises(refusal):
+        MEASURE.from_wire(wire, Base(NOW_MS, 0))
