@@ -185,8 +185,7 @@ class CountReader(Reader):
 
     def value(self, reading: Reading) -> FeatureValue:
         """See Reader."""
-        total: int = reading.total(self.slot, self.window_ms, self.layer)
-        return total
+        return reading.total(self.slot, self.window_ms, self.layer)
 
     def answer(self, reading: Reading) -> Answer:
         """See Reader."""
@@ -242,8 +241,7 @@ class DaysReader(Reader):
 
     def value(self, reading: Reading) -> FeatureValue:
         """See Reader."""
-        days: int = reading.cells_above_zero(self.slot, self.window_ms, _DAYS)
-        return days
+        return reading.cells_above_zero(self.slot, self.window_ms, _DAYS)
 
     def answer(self, reading: Reading) -> Answer:
         """See Reader."""

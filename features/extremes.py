@@ -160,7 +160,7 @@ class ExtremeReader(Reader):
         oldest, newest = reading.oldest(window_ms, layer), reading.newest(layer)
         amounts = [amount for cell, amount in part.layers[layer.number].items() if oldest <= cell <= newest]
         value = self._choose(amounts) / MICRO if amounts else None
-        if reading.past and not reading.holds(window_ms, layer):
+        if not reading.holds(window_ms, layer):
             return windowed_answer(reading, window_ms, value)
         if part.doubt_ms and part.doubt_ms // layer.hop_ms >= oldest:
             return Answer(

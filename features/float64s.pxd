@@ -1,27 +1,23 @@
 from cpython.array cimport array
-from cpython.object cimport PyObject
 from libc.stdlib cimport qsort
 from libc.string cimport memset
 
-from features cimport blocks
+from features cimport blocks, int64s
 
 
 cdef extern from *:
     """
-    static PyObject *float64s_sample = NULL;
-
     static int rising(const void *left, const void *right)
     {
         double a = *(const double *)left, b = *(const double *)right;
         return (a > b) - (a < b);
     }
     """
-    PyObject *sample "float64s_sample"
     int rising(const void *left, const void *right) noexcept nogil
 
 
 cdef inline array zeros(Py_ssize_t count):
-    cdef array block = blocks.new(&sample, "d", count)
+    cdef array block = blocks.new(b"d", count)
     memset(block.data.as_doubles, 0, 8 * count)
     return block
 
@@ -35,7 +31,7 @@ cdef inline void put(array numbers, Py_ssize_t place, double number) noexcept:
 
 
 cdef inline array column(array numbers, Py_ssize_t first, Py_ssize_t step):
-    cdef Py_ssize_t place, count = (len(numbers) - first + step - 1) // step
+    cdef Py_ssize_t place, count = int64s.count_from(numbers, first, step)
     cdef array block = zeros(count)
     for place in range(count):
         block.data.as_doubles[place] = numbers.data.as_doubles[first + place * step]

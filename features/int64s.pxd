@@ -1,6 +1,5 @@
 from cpython.array cimport array, resize_smart
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memmove, memset
 
@@ -14,9 +13,7 @@ cdef extern from "Python.h":
 cdef extern from *:
     """
     #define ALLOCATED(numbers) ((numbers)->allocated)
-    static PyObject *int64s_sample = NULL;
     """
-    PyObject *sample "int64s_sample"
     Py_ssize_t room_of "ALLOCATED" (array numbers)
 
 
@@ -26,7 +23,7 @@ cdef enum:
 
 
 cdef inline array of(list numbers):
-    cdef array block = blocks.new(&sample, "q", len(numbers))
+    cdef array block = blocks.new(b"q", len(numbers))
     cdef Py_ssize_t place
     for place in range(len(numbers)):
         block.data.as_longlongs[place] = numbers[place]
@@ -34,7 +31,7 @@ cdef inline array of(list numbers):
 
 
 cdef inline array zeros(Py_ssize_t count):
-    cdef array block = blocks.new(&sample, "q", count)
+    cdef array block = blocks.new(b"q", count)
     memset(block.data.as_longlongs, 0, 8 * count)
     return block
 

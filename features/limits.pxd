@@ -1,5 +1,3 @@
-cimport cython
-
 from features cimport cells, msgpack
 from features.state cimport UserState
 

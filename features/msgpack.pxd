@@ -118,19 +118,20 @@ cdef inline int put_blob(bytearray out, bytes blob) except -1:
 
 
 cdef inline int put_column(bytearray out, array numbers, Py_ssize_t first, Py_ssize_t step) except -1:
-    cdef Py_ssize_t place, count = int64s.count_from(numbers, first, step)
-    cdef unsigned char *there = write_head(room(out, MOST * (1 + count)), count, 0x90, 0xDC)
-    for place in range(count):
-        there = write_int(there, numbers.data.as_longlongs[first + place * step])
-    end_at(out, there)
-    return 0
+    return put_numbers(out, numbers, first, step, 0, 1)
 
 
 cdef inline int put_distances(bytearray out, array numbers, Py_ssize_t first, Py_ssize_t step, long long base) except -1:
+    return put_numbers(out, numbers, first, step, base, -1)
+
+
+cdef inline int put_numbers(
+    bytearray out, array numbers, Py_ssize_t first, Py_ssize_t step, long long base, long long sign
+) except -1:
     cdef Py_ssize_t place, count = int64s.count_from(numbers, first, step)
     cdef unsigned char *there = write_head(room(out, MOST * (1 + count)), count, 0x90, 0xDC)
     for place in range(count):
-        there = write_int(there, base - numbers.data.as_longlongs[first + place * step])
+        there = write_int(there, base + sign * numbers.data.as_longlongs[first + place * step])
     end_at(out, there)
     return 0
 

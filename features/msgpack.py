@@ -1,5 +1,5 @@
-"""Values appended to a buffer as msgpack, each in its shortest form, for msgspec to decode; of long arrays of numbers
-only where they begin and end, and `numbers_of` reads those.
+"""Values appended to a buffer as msgpack, each in its shortest form, for msgspec to decode; it leaves long arrays of
+numbers to `numbers_of`.
 
 Compiled modules take these functions from the `.pxd`, which writes in place:
 https://github.com/msgpack/msgpack/blob/master/spec.md

@@ -1,19 +1,11 @@
 from cpython.array cimport array
-from cpython.object cimport PyObject
 from libc.string cimport memset
 
 from features cimport blocks
 
 
-cdef extern from *:
-    """
-    static PyObject *uint16s_sample = NULL;
-    """
-    PyObject *sample "uint16s_sample"
-
-
 cdef inline array zeros(Py_ssize_t count):
-    cdef array block = blocks.new(&sample, "H", count)
+    cdef array block = blocks.new(b"H", count)
     memset(block.data.as_ushorts, 0, 2 * count)
     return block
 
