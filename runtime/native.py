@@ -37,7 +37,7 @@ _HOT: Final = {
     "streams": "announcer lane log_records partition records spans state_cache",
     "graphql_api": "bodies context ingest media_types messages pace reads view",
     "graphql_api.compiled": "documents inputs mutations operations plan reads replies selections",
-    "runtime": "delivery group_commit producer record_batch record_sizes room",
+    "runtime": "delivery fetched_batch group_commit producer record_batch record_sizes room",
 }
 MODULES: Final = tuple(f"{package}.{name}" for package, names in _HOT.items() for name in names.split())
 

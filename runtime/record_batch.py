@@ -14,14 +14,14 @@ from schemas import zstd
 
 # Length, epoch of the leader (the broker's), format and checksum; then what the checksum covers: attributes, last
 # offset, first and last time, the producer's id, epoch and first sequence number, and the number of records.
-_BEFORE_CHECKED: Final = struct.Struct(">qiibI")
-_CHECKED: Final = struct.Struct(">hiqqqhii")
-_AFTER_LENGTH: Final = 12
-_FORMAT: Final = 2
+BEFORE_CHECKED: Final = struct.Struct(">qiibI")
+CHECKED: Final = struct.Struct(">hiqqqhii")
+AFTER_LENGTH: Final = 12
+FORMAT: Final = 2
 _NO_HEADERS: Final = encoded_headers(())
-_NOT_COMPRESSED: Final = 0
-_ZSTD: Final = 4
-HEADER_BYTES: Final = _BEFORE_CHECKED.size + _CHECKED.size
+NOT_COMPRESSED: Final = 0
+ZSTD: Final = 4
+HEADER_BYTES: Final = BEFORE_CHECKED.size + CHECKED.size
 
 
 class RecordBatch:
@@ -63,12 +63,12 @@ class RecordBatch:
         if self._built is None:
             attributes, records = _compressed(self._records)
             last_offset_delta = self.count - 1
-            checked = _CHECKED.pack(
+            checked = CHECKED.pack(
                 attributes, last_offset_delta, self._timestamp_ms, self._timestamp_ms, *self._producer, self.count
             )
             checked += records
-            length = _BEFORE_CHECKED.size - _AFTER_LENGTH + len(checked)
-            self._built = _BEFORE_CHECKED.pack(0, length, -1, _FORMAT, calc_crc32c(checked)) + checked
+            length = BEFORE_CHECKED.size - AFTER_LENGTH + len(checked)
+            self._built = BEFORE_CHECKED.pack(0, length, -1, FORMAT, calc_crc32c(checked)) + checked
             self._records = bytearray()
         return self._built
 
@@ -76,4 +76,4 @@ class RecordBatch:
 def _compressed(records: bytearray) -> tuple[int, bytes]:
     """Kafka's number of the codec and the bytes; as they are where compression does not make them less."""
     compressed = zstd.compressed(records)
-    return (_ZSTD, compressed) if len(compressed) < len(records) else (_NOT_COMPRESSED, bytes(records))
+    return (ZSTD, compressed) if len(compressed) < len(records) else (NOT_COMPRESSED, bytes(records))

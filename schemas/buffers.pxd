@@ -48,3 +48,11 @@ cdef inline unsigned char *big_endian(unsigned char *there, uint64_t bits, Py_ss
 cdef inline void end_at(bytearray buffer, unsigned char *end) noexcept:
     end[0] = 0
     set_size(buffer, end - start_of(buffer))
+
+
+cdef inline unsigned char byte_at(bytes content, Py_ssize_t place) noexcept:
+    return <unsigned char>PyBytes_AS_STRING(content)[place]
+
+
+cdef inline bytes cut(bytes content, Py_ssize_t place, Py_ssize_t size):
+    return PyBytes_FromStringAndSize(PyBytes_AS_STRING(content) + place, size)

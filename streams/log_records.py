@@ -1,18 +1,45 @@
-"""Records as a worker takes them from aiokafka, whose own take three times as long to make and to collect."""
+"""Records as a worker takes them from aiokafka, whose own take several times as long to make and to collect."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
+from aiokafka.record.memory_records import MemoryRecords
 
 from runtime.delivery import LogRecord
+from runtime.fetched_batch import records_of, size_of
+
+
+class FetchedBatches:
+    """What was fetched of a partition: batches, of which the last may be cut off. Takes the place of MemoryRecords."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._batches = MemoryRecords(data)
+
+    def has_next(self) -> bool:
+        """Whether a whole batch is left."""
+        return bool(self._batches.has_next())
+
+    def size_in_bytes(self) -> int:
+        """Of all that was fetched."""
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[tuple[Any, bytes]]:
+        """Each whole batch as aiokafka reads it, and its bytes."""
+        end = 0
+        while self._batches.has_next():
+            begin, end = end, end + size_of(self._data, end)
+            yield self._batches.next_batch(), self._data[begin:end]
 
 
 class LogRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka's has no type
     """What was fetched of a partition, record by record. Headers are for the other consumers of the process."""
 
+    _records: FetchedBatches
     _records_iterator: Iterator[LogRecord]
     next_fetch_offset: int
 
@@ -24,17 +51,23 @@ class LogRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka's 
         topic, partition = self._tp
         if self._isolation_level != fetcher.READ_UNCOMMITTED:
             raise NotImplementedError(f"{topic} is read with its aborted transactions")
-        while self._records.has_next():
-            batch = self._records.next_batch()
+        for batch, data in self._records:
             if self._check_crcs and not batch.validate_crc():
                 raise CorruptRecordException(f"Invalid CRC - {self._tp}")
             if not batch.is_control_batch:
-                first_offset = self.next_fetch_offset
-                for record in batch:
-                    offset = record.offset
-                    if offset >= first_offset:  # a batch may begin before what was asked for
-                        self.next_fetch_offset = offset + 1
-                        yield LogRecord(
-                            topic, partition, offset, record.timestamp, record.key, record.value, record.headers
-                        )
+                next_offset = self.next_fetch_offset
+                for record in _records_of(batch, data, topic, partition):
+                    if record.offset >= next_offset:  # a batch may begin before what was asked for
+                        self.next_fetch_offset = next_offset = record.offset + 1
+                        yield record
             self.next_fetch_offset = batch.next_offset
+
+
+def _records_of(batch: Any, data: bytes, topic: str, partition: int) -> Iterable[LogRecord]:
+    records = records_of(data, topic, partition)
+    if records is not None:
+        return records
+    return (
+        LogRecord(topic, partition, record.offset, record.timestamp, record.key, record.value, record.headers)
+        for record in batch
+    )

@@ -23,10 +23,10 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 
 from runtime.delivery import LogRecord
-from streams.log_records import LogRecords
+from streams.log_records import FetchedBatches, LogRecords
 from streams.spans import SpanLedger
 
-# A chunk is the grain of acknowledgement and of back-pressure: small against a flush (2 000), large against Faust's
+# A chunk is the grain of acknowledgement and of back-pressure: small against a flush (8 000), large against Faust's
 # cost per message (about 100 us).
 CHUNK_RECORDS: Final = 500
 
@@ -91,7 +91,8 @@ class GatheringFetcher(fetcher.Fetcher):  # type: ignore[misc]  # aiokafka's has
         return requests, *others
 
 
-# For every consumer of this process: aiokafka makes both by these names and lets nobody choose others.
+# For every consumer of this process: aiokafka makes them by these names and lets nobody choose others.
+fetcher.MemoryRecords = FetchedBatches
 fetcher.PartitionRecords = LogRecords
 aiokafka_consumer.Fetcher = GatheringFetcher
 
