@@ -14,7 +14,7 @@ from schemas import struct_fields
 from schemas.events import EVENT_TYPES, UNDO, Event
 
 HORIZON_HOURS: Final = 24
-# More than the records of one flush (2 000), so that an id of an unacknowledged flush is never evicted. With what an
+# A flush writes no more events of a user at a time, so that it evicts no id of what it has not written. With what an
 # undo needs an id takes 19 bytes: 39 of the 64 KiB that a state may have.
 MAX_IDS: Final = 2_048
 _HORIZON_HOURS: Final = HORIZON_HOURS

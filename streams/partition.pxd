@@ -12,7 +12,14 @@ cdef Py_ssize_t _PARTITION
 cdef Py_ssize_t _OFFSET
 cdef Py_ssize_t _TIMESTAMP
 cdef Py_ssize_t _VALUE
+cdef Py_ssize_t _MAX_IDS
+cdef Py_ssize_t _MOST_USERS
 
+
+@cython.locals(
+    portions=list, begin=cython.Py_ssize_t, place=cython.Py_ssize_t, events_of=dict, events=cython.Py_ssize_t
+)
+cdef list _portions(list readable)
 
 @cython.locals(users=dict)
 cdef dict _users_of(list readable)

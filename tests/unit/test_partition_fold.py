@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from features.default import CATALOGUE
 from features.derive import derive
 from features.distinct import DistinctPart
-from features.duplicates import DuplicateWindow
+from features.duplicates import MAX_IDS, DuplicateWindow
 from features.fold import Folder, Outcome
 from features.packing import unpack
 from features.state import NOWHERE, UserState
@@ -50,9 +50,11 @@ class CrashingStore(MemoryUserStore):
     def __init__(self) -> None:
         super().__init__()
         self.crash_at: Moment | None = None
+        self.writes_before_crash = 0
         self.refused = asyncio.Event()
         self.written = asyncio.Event()
         self.rows_written: list[TimelineRow] = []
+        self.users_written: list[int] = []
         self.loads: list[list[str]] = []
 
     async def load_states(self, user_ids: Sequence[str]) -> dict[str, bytes]:
@@ -60,6 +62,10 @@ class CrashingStore(MemoryUserStore):
         return await super().load_states(user_ids)
 
     async def write(self, states: Sequence[StateRow], events: Sequence[TimelineRow]) -> None:
+        self.users_written.append(len(states))
+        if self.writes_before_crash:
+            self.writes_before_crash -= 1
+            return await super().write(states, events)
         moment, self.crash_at = self.crash_at, None
         if moment == "before the write":
             raise Crash
@@ -517,6 +523,27 @@ async def test_a_crash_between_the_tables_heals_by_replay(world: World) -> None:
     await world.worker().handle(world.log)
     assert await world.feature("viewCount5m") == 1
     assert await world.timeline() == [record.value]
+
+
+async def test_of_one_user_no_more_is_written_at_a_time_than_the_duplicate_guard_remembers(world: World) -> None:
+    records = [world.view() for _ in range(2 * MAX_IDS + 7)]
+    world.store.crash_at, world.store.writes_before_crash = "between the tables", 1
+    with pytest.raises(Crash):
+        await world.worker().handle(world.log)
+    assert len(await world.timeline()) == MAX_IDS
+    await world.worker().handle(world.log)
+    assert await world.timeline() == [record.value for record in reversed(records)]
+    undisturbed = World(log=world.log)
+    await undisturbed.worker().handle(world.log)
+    assert await world.state() == await undisturbed.state()
+
+
+async def test_many_users_are_written_some_at_a_time(world: World) -> None:
+    for user in range(4_500):
+        world.view(f"user-{user}")
+    await world.worker().handle(world.log)
+    assert world.store.users_written == [2_000, 2_000, 500]
+    assert len(world.announced()) == 4_500
 
 
 async def test_a_replay_in_other_batches_ends_in_the_same_versions(world: World) -> None:

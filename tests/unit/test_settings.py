@@ -43,7 +43,7 @@ def test_every_setting_says_what_it_means() -> None:
 
 def test_the_reference_knows_limits_lists_and_alternatives() -> None:
     known = {setting.variable: setting for setting in ALL}
-    assert known["HEADRACE_WORKER__FLUSH_RECORDS"].constraint == "1 to 2000"
+    assert known["HEADRACE_WORKER__FLUSH_RECORDS"].constraint == "1 to 20000"
     assert known["HEADRACE_KAFKA__REPLICATION_FACTOR"].constraint == "at least 1"
     assert known["HEADRACE_CASSANDRA__CONTACT_POINTS"].default == '["127.0.0.1"]'
     assert known["HEADRACE_LOG__JSON_LINES"].default == "true"
@@ -114,7 +114,7 @@ def test_an_unknown_name_in_the_file_is_refused_by_its_name(dotenv: Path) -> Non
         ("HEADRACE_KAFKA__BOOTSTRAP_SERVERS", "localhost:9o92"),
         ("HEADRACE_KAFKA__BOOTSTRAP_SERVERS", ""),
         ("HEADRACE_STACK__KAFKA_PORT", "0"),
-        ("HEADRACE_WORKER__FLUSH_RECORDS", "2001"),
+        ("HEADRACE_WORKER__FLUSH_RECORDS", "20001"),
         ("HEADRACE_CASSANDRA__KEYSPACE", "head-race"),
         ("HEADRACE_LOG__LEVEL", "LOUD"),
     ],
