@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-_BATCH: Final = 2_000  # the most records of one flush
+_BATCH: Final = 2_000  # records of one flush
 _READY: Final = "ready"
 
 

@@ -21,7 +21,7 @@ from loadgen.simulation import Arrival, Simulation
 from schemas.events import MAX_ID_CHARS, MAX_TEXT_CHARS, Event
 from schemas.receipts import Position
 
-_BATCH: Final = 2_000  # the most records of one flush
+_BATCH: Final = 2_000  # records of one flush
 MANY: Final = "2000 users"
 GREEDY: Final = "fold one event, a user beyond the cap"
 

@@ -12,9 +12,8 @@ from schemas import buffers, zstd
 
 _CODEC: Final = 7
 _APPEND_TIME: Final = 8
-# Of a batch's records. Ours have at most 1 MiB.
+# Of the records of a batch; where a fetch brings more, it is left to aiokafka.
 _MOST_BYTES: Final = 16 << 20
-_NONE: Final = -1  # as the size of bytes
 _MORE: Final = 0x80
 _SEVEN_BITS: Final = 0x7F
 _LAST_SHIFT: Final = 63
@@ -22,15 +21,16 @@ _LAST_SHIFT: Final = 63
 
 def size_of(data: bytes, begin: int) -> int:
     """The bytes of the batch, of whatever format, that begins there."""
-    _, length, *_ = BEFORE_CHECKED.unpack_from(data, begin)
-    return AFTER_LENGTH + int(length)
+    return AFTER_LENGTH + int.from_bytes(data[begin + 8 : begin + AFTER_LENGTH], "big")
 
 
 def records_of(data: bytes, topic: str, partition: int) -> list[LogRecord] | None:
-    """What the batch holds, in their order; None for an older format, and for a codec that is not ours.
+    """What the batch holds, in their order; None for another format or codec than ours, and for what zstd cannot read.
 
-    Raises CorruptRecordException.
+    Raises CorruptRecordException, and UnicodeDecodeError for the name of a header.
     """
+    if len(data) < HEADER_BYTES:
+        return None
     first_offset, _, _, message_format, _ = BEFORE_CHECKED.unpack_from(data)
     if message_format != FORMAT:
         return None
@@ -38,9 +38,9 @@ def records_of(data: bytes, topic: str, partition: int) -> list[LogRecord] | Non
     content = _content(data, attributes & _CODEC)
     if content is None:
         return None
-    append_time = bool(attributes & _APPEND_TIME)
-    time_ms, reader = append_ms if append_time else first_ms, _Reader(content)
-    records = [reader.read(topic, partition, first_offset, time_ms, append_time) for _ in range(count)]
+    reader, own_times = _Reader(content), not attributes & _APPEND_TIME
+    time_ms = first_ms if own_times else append_ms
+    records = [reader.read(topic, partition, first_offset, time_ms, own_times) for _ in range(count)]
     if not reader.at_end():
         raise CorruptRecordException(f"a batch of {topic}-{partition} holds more than its {count} records")
     return records
@@ -66,13 +66,13 @@ class _Reader:
         self._size = len(content)
         self._place = 0
 
-    def read(self, topic: str, partition: int, first_offset: int, time_ms: int, append_time: bool) -> LogRecord:
-        """The next record of a batch. `time_ms`: that of all of them with `append_time`, else that of the first."""
+    def read(self, topic: str, partition: int, first_offset: int, time_ms: int, own_times: bool) -> LogRecord:
+        """The next record of a batch. `time_ms` is that of all records, or of the first where each has its own."""
         size = self._varint()
-        end = self._place + size
+        end = self._place + size  # compared with where it does end
         self._place += 1  # attributes, of which none has a meaning
         delta_ms = self._varint()
-        if not append_time:
+        if own_times:
             time_ms += delta_ms
         offset = first_offset + self._varint()
         key = self._bytes()
@@ -92,8 +92,8 @@ class _Reader:
             return ()
         if count < 0:
             raise CorruptRecordException(f"a record with {count} headers")
-        headers: list[tuple[str, Any]] = []
-        while len(headers) < count:
+        headers: list[tuple[str, Any]] = []  # content may be missing, which ours never is
+        for _ in range(count):
             name = self._bytes()
             if name is None:
                 raise CorruptRecordException("a header without a name")
@@ -102,10 +102,10 @@ class _Reader:
 
     def _bytes(self) -> bytes | None:
         size = self._varint()
-        if size == _NONE:
+        if size < 0:
             return None
         begin = self._place
-        if not 0 <= size <= self._size - begin:
+        if size > self._size - begin:
             raise CorruptRecordException(f"{size} bytes where the batch has {self._size - begin}")
         self._place = begin + size
         return buffers.cut(self._content, begin, size)
@@ -115,9 +115,11 @@ class _Reader:
         number = shift = 0
         byte = _MORE
         while byte & _MORE:
-            if self._place >= self._size or shift > _LAST_SHIFT:
+            if self._place >= self._size:
                 raise CorruptRecordException("a number that does not end in its batch")
             byte = buffers.byte_at(self._content, self._place)
+            if shift == _LAST_SHIFT and byte > 1:
+                raise CorruptRecordException("a number of more than 64 bits")
             number |= (byte & _SEVEN_BITS) << shift
             shift += 7
             self._place += 1

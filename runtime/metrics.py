@@ -51,7 +51,7 @@ FLUSH_SECONDS: Final = Histogram("headrace_flush_seconds", "Time of a flush", bu
 FLUSH_RECORDS: Final = Histogram(
     "headrace_flush_records",
     "Records in a flush",
-    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000),
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000),
     registry=REGISTRY,
 )
 # Records fetched and not yet acknowledged; at its limit reading stops.

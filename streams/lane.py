@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from features.duplicates import MAX_IDS
 from runtime.delivery import LogRecord
-from streams.records import value_bytes
+from streams.records import events_by_key, value_bytes
 
 Finish = Callable[[], Awaitable[None]]
 """What remains to be done for a batch whose rows are durable, before it may be acknowledged."""
@@ -20,8 +21,12 @@ FoldBatch = Callable[[Sequence[LogRecord]], Awaitable[Finish]]
 
 # One that is being folded and one that is being finished.
 _UNACKNOWLEDGED_BATCHES: Final = 2
-# A flush of the largest events would otherwise be 2 GiB.
+# A flush of the largest events would otherwise be 8 GiB.
 _FLUSH_BYTES: Final = 16 << 20
+# All are packed at a stretch, and then their features are derived: some 50 us for each, in which nothing else runs.
+_FLUSH_USERS: Final = 2_000
+# So a flush evicts none of its own event ids from what the duplicate guard remembers of a user.
+_FLUSH_EVENTS_OF_A_USER: Final = MAX_IDS
 # For a flush that the log can fill: many times what reading it takes.
 _PATIENCE_SECONDS: Final = 1.0
 
@@ -37,9 +42,12 @@ class Delivery:
     acknowledge: Callable[[], None]
     behind: int = 0
     size_bytes: int = field(init=False)
+    events_of: dict[bytes | None, int] = field(init=False)
+    """How many records each key has, which is the user's id."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size_bytes", value_bytes(self.records))
+        object.__setattr__(self, "events_of", events_by_key(self.records))
 
 
 class Budget:
@@ -96,11 +104,42 @@ class _Folded(NamedTuple):
     finish: Finish
 
 
-class _Flush(NamedTuple):
-    """How many deliveries it takes, and how many records more it would take."""
+class _Flush:
+    """What the next flush takes of what is pending: the first deliveries that have room in it, at least one."""
 
-    deliveries: int
-    lacking: int
+    def __init__(self, most_records: int) -> None:
+        self.deliveries = 0
+        self.is_full = False
+        self._most_records = most_records
+        self._records = 0
+        self._size_bytes = 0
+        self._events_of: dict[bytes | None, int] = {}
+
+    @property
+    def lacking(self) -> int:
+        """How many records more it would take."""
+        return 0 if self.is_full or self._size_bytes >= _FLUSH_BYTES else self._most_records - self._records
+
+    def take(self, delivery: Delivery) -> None:
+        """Count the next delivery in, or be full."""
+        if self.is_full:
+            return
+        known = self._events_of
+        records, size_bytes = self._records + len(delivery.records), self._size_bytes + delivery.size_bytes
+        users = len(known) + sum(key not in known for key in delivery.events_of)
+        events_of = {key: known.get(key, 0) + events for key, events in delivery.events_of.items()}
+        has_room = (
+            records <= self._most_records
+            and size_bytes <= _FLUSH_BYTES
+            and users <= _FLUSH_USERS
+            and max(events_of.values()) <= _FLUSH_EVENTS_OF_A_USER
+        )
+        if self.deliveries and not has_room:
+            self.is_full = True
+            return
+        self.deliveries += 1
+        self._records, self._size_bytes = records, size_bytes
+        known |= events_of
 
 
 class Lane:
@@ -111,6 +150,7 @@ class Lane:
         self._budget = budget
         self._flush_records = flush_records
         self._pending: deque[Delivery] = deque()
+        self._next = _Flush(flush_records)
         self._arrived = asyncio.Event()
         self._held: deque[Delivery] = deque()  # offered and not acknowledged, in order
         self._stopping = False
@@ -126,6 +166,7 @@ class Lane:
         self._budget.take(delivery)
         self._held.append(delivery)
         self._pending.append(delivery)
+        self._next.take(delivery)
         self._arrived.set()
 
     async def stop(self, grace_seconds: float) -> None:
@@ -189,20 +230,13 @@ class Lane:
 
     def _can_be_filled(self) -> bool:
         """Whether the next flush lacks records, and the log holds as many."""
-        return 0 < self._next_flush().lacking <= self._pending[-1].behind
-
-    def _next_flush(self) -> _Flush:
-        """What is pending, up to the most records and bytes of one flush; at least one delivery."""
-        records = size_bytes = 0
-        for place, delivery in enumerate(self._pending):
-            records += len(delivery.records)
-            size_bytes += delivery.size_bytes
-            if place and (records > self._flush_records or size_bytes > _FLUSH_BYTES):
-                return _Flush(place, 0)
-        return _Flush(len(self._pending), self._flush_records - records if size_bytes < _FLUSH_BYTES else 0)
+        return 0 < self._next.lacking <= self._pending[-1].behind
 
     def _take(self) -> list[Delivery]:
-        taken = [self._pending.popleft() for _ in range(self._next_flush().deliveries)]
+        taken = [self._pending.popleft() for _ in range(self._next.deliveries)]
+        self._next = _Flush(self._flush_records)
+        for delivery in self._pending:
+            self._next.take(delivery)
         if self._pending:
             self._arrived.set()
         else:

@@ -1,4 +1,4 @@
-"""Records as a worker takes them from aiokafka, whose own take several times as long to make and to collect."""
+"""Records as a worker takes them from aiokafka, whose own take longer to make and to collect."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class FetchedBatches:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._batches = MemoryRecords(data)
+        self._end = 0
 
     def has_next(self) -> bool:
         """Whether a whole batch is left."""
@@ -28,12 +29,11 @@ class FetchedBatches:
         """Of all that was fetched."""
         return len(self._data)
 
-    def __iter__(self) -> Iterator[tuple[Any, bytes]]:
-        """Each whole batch as aiokafka reads it, and its bytes."""
-        end = 0
-        while self._batches.has_next():
-            begin, end = end, end + size_of(self._data, end)
-            yield self._batches.next_batch(), self._data[begin:end]
+    def next_batch(self) -> tuple[Any, bytes]:
+        """The next whole batch as aiokafka reads it, and its bytes. Raises CorruptRecordException."""
+        batch = self._batches.next_batch()
+        begin, self._end = self._end, self._end + size_of(self._data, self._end)
+        return batch, self._data[begin : self._end]
 
 
 class LogRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka's has no type
@@ -51,7 +51,8 @@ class LogRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiokafka's 
         topic, partition = self._tp
         if self._isolation_level != fetcher.READ_UNCOMMITTED:
             raise NotImplementedError(f"{topic} is read with its aborted transactions")
-        for batch, data in self._records:
+        while self._records.has_next():
+            batch, data = self._records.next_batch()
             if self._check_crcs and not batch.validate_crc():
                 raise CorruptRecordException(f"Invalid CRC - {self._tp}")
             if not batch.is_control_batch:

@@ -12,19 +12,12 @@ cdef Py_ssize_t _PARTITION
 cdef Py_ssize_t _OFFSET
 cdef Py_ssize_t _TIMESTAMP
 cdef Py_ssize_t _VALUE
-cdef Py_ssize_t _MAX_IDS
-cdef Py_ssize_t _MOST_USERS
 
-
-@cython.locals(
-    portions=list, begin=cython.Py_ssize_t, place=cython.Py_ssize_t, events_of=dict, events=cython.Py_ssize_t
-)
-cdef list _portions(list readable)
 
 @cython.locals(users=dict)
 cdef dict _users_of(list readable)
 
-@cython.locals(changed=dict, events=list, folded=cython.Py_ssize_t)
+@cython.locals(changed=dict, events=list, folded=cython.Py_ssize_t, errors=dict)
 cdef _fold_into(object batch, list readable, dict states, Folder folder, object epoch)
 
 @cython.locals(event_id=str)

@@ -6,13 +6,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final, NamedTuple
 
 import structlog
 
 from features.catalogue import Catalogue
-from features.duplicates import MAX_IDS
 from features.fold import Folder, Outcome
 from features.packing import pack, unpack
 from features.state import NOWHERE, UserState, new_state
@@ -40,9 +38,6 @@ _OFFSET: Final = struct_fields.place_of(LogRecord, "offset")
 _TIMESTAMP: Final = struct_fields.place_of(LogRecord, "timestamp")
 _VALUE: Final = struct_fields.place_of(LogRecord, "value")
 
-_MAX_IDS: Final = MAX_IDS
-# Each is packed, and its features derived, while nothing else of the process runs: some 30 us for all features.
-_MOST_USERS: Final = 2_000
 _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0)  # then every second: a store that is down is waited for
 
 
@@ -96,23 +91,14 @@ class PartitionFold:
             metrics.FLUSH_RECORDS.observe(len(records))
             readable, poison = read(records)
             readable, misplaced = self._sort_out(readable)
-            letters = [*poison, *misplaced]
-            finishes: list[Finish] = []
-            for portion in _portions(readable):
-                finishes.append(await self._fold_portion(portion, letters))
-                letters = []
-        return partial(_in_turn, finishes)
-
-    async def _fold_portion(self, readable: list[Readable], letters: list[DeadLetter]) -> Finish:
-        """Fold a part of a batch; returns when its rows and dead letters, and those `letters`, are durable."""
-        with self._states.in_use():
-            batch = await self._fold_all(readable)
-            good_records = len(readable) - len(batch.refused)
-            await self._pipeline.dead_letters.send([*letters, *batch.refused], good_records=good_records)
-            await self._write(batch)
-            publish, unannounced = self._prepare(batch, readable)
-            # They were counted among the good records.
-            await self._pipeline.dead_letters.send(unannounced, good_records=-len(unannounced))
+            with self._states.in_use():
+                batch = await self._fold_all(readable)
+                letters = [*poison, *misplaced, *batch.refused]
+                await self._pipeline.dead_letters.send(letters, good_records=len(records) - len(letters))
+                await self._write(batch)
+                publish, unannounced = self._prepare(batch, readable)
+                # They were counted among the good records.
+                await self._pipeline.dead_letters.send(unannounced, good_records=-len(unannounced))
         self._pipeline.cache_room.evict()
         return publish
 
@@ -273,32 +259,6 @@ _EFFECTS: Final[dict[Outcome, _Effect]] = {
 }
 
 
-def _portions(readable: list[Readable]) -> list[list[Readable]]:
-    """The records in parts, each of at most _MOST_USERS users and MAX_IDS events of a user.
-
-    So the duplicate guard holds all ids of a part that is being written, which a replay of it asks for.
-    """
-    if len(readable) <= _MOST_USERS:
-        return [readable]
-    portions: list[list[Readable]] = []
-    begin = 0
-    events_of: dict[str, int] = {}
-    for place, (_, event) in enumerate(readable):
-        user_id = struct_fields.at(event, _USER_ID)
-        events = events_of.get(user_id, 0)
-        if events == _MAX_IDS or (events == 0 and len(events_of) == _MOST_USERS):
-            portions.append(readable[begin:place])
-            begin, events_of, events = place, {}, 0
-        events_of[user_id] = events + 1
-    portions.append(readable[begin:])
-    return portions
-
-
-async def _in_turn(finishes: Sequence[Finish]) -> None:
-    for finish in finishes:
-        await finish()
-
-
 def _users_of(readable: list[Readable]) -> dict[str, None]:
     """The users of the events, each once."""
     users: dict[str, None] = {}
@@ -310,22 +270,31 @@ def _users_of(readable: list[Readable]) -> dict[str, None]:
 def _fold_into(
     batch: _Batch, readable: list[Readable], states: dict[str, UserState], folder: Folder, epoch: int
 ) -> None:
-    """Fold every event and note in `batch` what that changes."""
+    """Fold every event and note in `batch` what that changes.
+
+    Raises _FoldFailed with the first record of each user whose fold failed.
+    """
     changed, events, folded = batch.changed, batch.events, 0
+    errors: dict[str, tuple[LogRecord, Exception]] = {}
     for record, event in readable:
         user_id = struct_fields.at(event, _USER_ID)
+        if user_id in errors:
+            continue
         state = states[user_id]
         position = Position(epoch, struct_fields.at(record, _PARTITION), struct_fields.at(record, _OFFSET))
         try:
             outcome = folder.fold(state, event, position, struct_fields.at(record, _TIMESTAMP))
         except Exception as error:
-            raise _FoldFailed([(record, error)]) from error
+            errors[user_id] = record, error
+            continue
         if outcome is _FOLDED:
             folded += 1
             changed[user_id] = state
             events.append(_timeline_row(record, event))
         else:
             _note(batch, outcome, record, event, state)
+    if errors:
+        raise _FoldFailed([*errors.values()])
     if folded:
         batch.outcomes[_FOLDED] = folded
 

@@ -31,6 +31,7 @@ Readable = tuple[LogRecord, Event]
 """A record that holds an event, and the event."""
 
 _TIMESTAMP: Final = struct_fields.place_of(LogRecord, "timestamp")
+_KEY: Final = struct_fields.place_of(LogRecord, "key")
 _VALUE: Final = struct_fields.place_of(LogRecord, "value")
 _EVENT_TIME: Final = struct_fields.place_of(Event, "event_time")
 
@@ -53,6 +54,16 @@ def value_bytes(records: Sequence[LogRecord]) -> int:
     return total
 
 
+def events_by_key(records: Sequence[LogRecord]) -> dict[bytes | None, int]:
+    """How many records each key has; the keys of events are the users' ids. Raises TypeError as `value_bytes` does."""
+    events_of: dict[bytes | None, int] = {}
+    for record in records:
+        _refuse_others(record)
+        key: bytes | None = struct_fields.at(record, _KEY)
+        events_of[key] = events_of.get(key, 0) + 1
+    return events_of
+
+
 def read(records: Sequence[LogRecord]) -> tuple[list[Readable], list[DeadLetter]]:
     """Decode the records. A poison record never touches its neighbours. Raises TypeError as `value_bytes` does."""
     events = decode_records(_values(records))
@@ -66,10 +77,14 @@ def read(records: Sequence[LogRecord]) -> tuple[list[Readable], list[DeadLetter]
 def _values(records: Sequence[LogRecord]) -> list[bytes | None]:
     values: list[bytes | None] = []
     for record in records:
-        if type(record) is not LogRecord:
-            raise TypeError(f"{record!r} is no LogRecord")
+        _refuse_others(record)
         values.append(struct_fields.at(record, _VALUE))
     return values
+
+
+def _refuse_others(record: LogRecord) -> None:
+    if type(record) is not LogRecord:
+        raise TypeError(f"{record!r} is no LogRecord")
 
 
 def _readable(records: Sequence[LogRecord], events: list[Event]) -> list[Readable] | None:

@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from features.duplicates import MAX_IDS
 from runtime.delivery import LogRecord
 from streams.lane import Budget, Delivery, Finish, Lane
 
@@ -266,6 +267,47 @@ async def test_a_flush_of_large_records_is_full_before_it_has_many(desk: Desk) -
     await turns()
     assert desk.begun.get_nowait() == [1]
     await lane.stop(0)
+
+
+def of_users(*numbers: int, behind: int = 0) -> Delivery:
+    """A delivery with an event of each of these users; it is acknowledged by nobody."""
+    records = [LogRecord("events", 3, 0, 0, b"user-%d" % number, b"{}", ()) for number in numbers]
+    return Delivery(records, lambda: None, behind)
+
+
+async def flushes(desk: Desk, *deliveries: Delivery) -> list[int]:
+    """How many records each flush takes of what is pending."""
+    lane = Lane(desk.fold, Budget(100_000, 1 << 40), flush_records=8_000)
+    for delivery in deliveries:
+        lane.offer(delivery)
+    desk.finish(100)
+    await turns(200)
+    sizes = [len(desk.begun.get_nowait()) for _ in range(desk.begun.qsize())]
+    await lane.stop(0)
+    return sizes
+
+
+async def test_a_flush_takes_many_records_of_few_users(desk: Desk) -> None:
+    users = [*range(100)] * 5
+    assert await flushes(desk, *[of_users(*users)] * 17) == [8_000, 500]
+
+
+async def test_a_flush_takes_no_more_users_than_are_packed_at_a_stretch(desk: Desk) -> None:
+    apart = [of_users(*range(first, first + 500)) for first in range(0, 3_000, 500)]
+    assert await flushes(desk, *apart, apart[0]) == [2_000, 1_500]
+    assert await flushes(desk, *apart[:4], apart[1], of_users(2_001)) == [2_500, 1]
+
+
+async def test_a_flush_takes_no_more_events_of_a_user_than_the_duplicate_guard_remembers(desk: Desk) -> None:
+    hot = of_users(*[7] * 500)
+    assert await flushes(desk, *[hot] * 5) == [2_000, 500]
+    assert await flushes(desk, *[hot] * 4, of_users(*[7] * 48), of_users(7), of_users(8)) == [MAX_IDS, 2]
+
+
+async def test_a_flush_that_has_its_users_waits_for_no_more(desk: Desk) -> None:
+    apart = [of_users(*range(first, first + 500), behind=50_000) for first in range(0, 2_500, 500)]
+    assert await flushes(desk, *apart[:4]) == []
+    assert await flushes(desk, *apart) == [2_000]
 
 
 async def test_a_lane_that_waits_for_a_full_flush_stops_at_once(lane: Lane, desk: Desk, budget: Budget) -> None:

@@ -58,7 +58,7 @@ def signed(data: bytearray, *, corrupt: bool = False) -> bytes:
 
 
 BATCHES = st.lists(
-    st.tuples(st.integers(1, 5), st.integers(0, 3), st.sampled_from([False, False, True]), st.integers(0, 20)),
+    st.tuples(st.integers(0, 5), st.integers(0, 3), st.sampled_from([False, False, True]), st.integers(0, 20)),
     max_size=5,
 )
 
@@ -121,15 +121,15 @@ def test_older_formats_are_read_as_well(message_format: int) -> None:
 
 @settings(max_examples=300)
 @given(st.integers(0, 200), st.integers(0, 255))
-def test_a_batch_that_contradicts_itself_is_corrupt_or_reads_as_with_aiokafka(place: int, byte: int) -> None:
+def test_a_batch_that_contradicts_itself_is_corrupt_where_aiokafka_finds_it_so(place: int, byte: int) -> None:
     data = bytearray(wire(0, 2))
     assert data[_ATTRIBUTES + 1] == NONE
     place %= len(data) - HEADER_BYTES
     second = 1 + data[HEADER_BYTES] // 2
     assume(place not in (1, second + 1))  # attributes of a record, which are one byte, and a varint to aiokafka
     data[HEADER_BYTES + place] = byte
-    ours = taken(LogRecords, signed(data), 0)
-    assert isinstance(ours[0][-1], str) or ours == taken(AsAiokafka, signed(data), 0)
+    ours, theirs = (taken(kind, signed(data), 0) for kind in (LogRecords, AsAiokafka))
+    assert ours == theirs or (isinstance(ours[0][-1], str) and isinstance(theirs[0][-1], str))
 
 
 def test_a_fetch_of_less_than_a_batch_has_none() -> None:
