@@ -14,8 +14,8 @@ from schemas import struct_fields
 from schemas.events import EVENT_TYPES, UNDO, Event
 
 HORIZON_HOURS: Final = 24
-# A flush has no more events of a user, so that their number evicts none of its own ids. With what an undo needs an id
-# takes 19 bytes: 39 of the 64 KiB that a state may have.
+# A flush has at most as many events of a user (`streams/lane.py`), so it evicts none of its own ids by their number.
+# With what an undo needs an id takes 19 bytes: 39 of the 64 KiB that a state may have.
 MAX_IDS: Final = 2_048
 _HORIZON_HOURS: Final = HORIZON_HOURS
 _HOUR_MS: Final = 3_600_000

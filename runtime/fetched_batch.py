@@ -1,4 +1,4 @@
-"""The records of a batch as a broker sends it: what `record_batch` writes, and what the broker noted in its header."""
+"""Reads batches of records as a broker sends them: those of `record_batch`, with offset and time in their header."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from schemas import buffers, zstd
 
 _CODEC: Final = 7
 _APPEND_TIME: Final = 8
-# Of the records of a batch; where a fetch brings more, it is left to aiokafka.
+# Of what a compressed batch may hold; a larger one is left to aiokafka.
 _MOST_BYTES: Final = 16 << 20
 _MORE: Final = 0x80
 _SEVEN_BITS: Final = 0x7F
@@ -25,8 +25,9 @@ def size_of(data: bytes, begin: int) -> int:
 
 
 def records_of(data: bytes, topic: str, partition: int) -> list[LogRecord] | None:
-    """What the batch holds, in their order; None for another format or codec than ours, and for what zstd cannot read.
+    """The records of a batch, in order; None where aiokafka is to read them.
 
+    That is another format or codec than ours, more than 16 MiB, several frames, or one that is damaged.
     Raises CorruptRecordException, and UnicodeDecodeError for the name of a header.
     """
     if len(data) < HEADER_BYTES:
@@ -53,7 +54,7 @@ def _content(data: bytes, codec: int) -> bytes | None:
     if codec == ZSTD:
         try:
             return zstd.decompressed(data[HEADER_BYTES:], _MOST_BYTES)
-        except zstd.CannotDecompress:  # larger, or several frames
+        except zstd.CannotDecompress:
             return None
     return None
 
@@ -92,7 +93,7 @@ class _Reader:
             return ()
         if count < 0:
             raise CorruptRecordException(f"a record with {count} headers")
-        headers: list[tuple[str, Any]] = []  # content may be missing, which ours never is
+        headers: list[tuple[str, Any]] = []  # a value may be null in Kafka; our producers send none
         for _ in range(count):
             name = self._bytes()
             if name is None:

@@ -47,7 +47,7 @@ FEED_INTERRUPTIONS: Final = Counter(
 RECORDS: Final = Counter("headrace_records", "Records by outcome of the fold", ["outcome"], registry=REGISTRY)
 # One flush of one lane, from the first decode to the last acknowledgement of the store and of Kafka.
 FLUSH_SECONDS: Final = Histogram("headrace_flush_seconds", "Time of a flush", buckets=_SECONDS, registry=REGISTRY)
-# Small under light load, up to the flush limit under heavy load.
+# Small under light load, up to the limits of a flush (`streams/lane.py`) under heavy load.
 FLUSH_RECORDS: Final = Histogram(
     "headrace_flush_records",
     "Records in a flush",

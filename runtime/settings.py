@@ -79,7 +79,7 @@ class WorkerSettings(Section):
     group: str = Field("headrace-features", description="Prefix of the consumer group; the store's id is appended.")
     host: str = Field("127.0.0.1", description="Address of the health and metrics port.")
     port: int = Field(8081, ge=0, le=65_535, description="Port for health and metrics; 0 picks a free one.")
-    flush_records: int = Field(8000, ge=1, le=20_000, description="Most records a lane folds before it acknowledges.")
+    flush_records: int = Field(8000, ge=1, le=20_000, description="Most records that a lane folds as one batch.")
     pending_records: int = Field(
         100_000, ge=2000, description="Most records waiting in all lanes before reading stops."
     )

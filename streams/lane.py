@@ -21,13 +21,13 @@ FoldBatch = Callable[[Sequence[LogRecord]], Awaitable[Finish]]
 
 # One that is being folded and one that is being finished.
 _UNACKNOWLEDGED_BATCHES: Final = 2
-# A flush of the largest events would otherwise be 8 GiB.
+# A flush of the largest events would otherwise be 8 GiB by default.
 _FLUSH_BYTES: Final = 16 << 20
 # All are packed at a stretch, and then their features are derived: some 50 us for each, in which nothing else runs.
 _FLUSH_USERS: Final = 2_000
-# So a flush evicts none of its own event ids from what the duplicate guard remembers of a user.
+# So a flush evicts by their number none of its own event ids from what the duplicate guard remembers of a user.
 _FLUSH_EVENTS_OF_A_USER: Final = MAX_IDS
-# For a flush that the log can fill: many times what reading it takes.
+# For a flush that the log can fill. Twelve lanes that all wait read 96 000 records meanwhile, or the budget is full.
 _PATIENCE_SECONDS: Final = 1.0
 
 
@@ -43,7 +43,7 @@ class Delivery:
     behind: int = 0
     size_bytes: int = field(init=False)
     events_of: dict[bytes | None, int] = field(init=False)
-    """How many records each key has, which is the user's id."""
+    """How many records there are of each key, that is, of each user."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size_bytes", value_bytes(self.records))
@@ -109,7 +109,7 @@ class _Flush:
 
     def __init__(self, most_records: int) -> None:
         self.deliveries = 0
-        self.is_full = False
+        self._is_full = False
         self._most_records = most_records
         self._records = 0
         self._size_bytes = 0
@@ -117,13 +117,13 @@ class _Flush:
 
     @property
     def lacking(self) -> int:
-        """How many records more it would take."""
-        return 0 if self.is_full or self._size_bytes >= _FLUSH_BYTES else self._most_records - self._records
+        """How many records more it may take; whether they are of too many users shows when they come."""
+        return 0 if self._is_full or self._size_bytes >= _FLUSH_BYTES else self._most_records - self._records
 
-    def take(self, delivery: Delivery) -> None:
-        """Count the next delivery in, or be full."""
-        if self.is_full:
-            return
+    def take(self, delivery: Delivery) -> bool:
+        """Count the next delivery in, unless it has no room; those behind it have none either then."""
+        if self._is_full:
+            return False
         known = self._events_of
         records, size_bytes = self._records + len(delivery.records), self._size_bytes + delivery.size_bytes
         users = len(known) + sum(key not in known for key in delivery.events_of)
@@ -132,14 +132,15 @@ class _Flush:
             records <= self._most_records
             and size_bytes <= _FLUSH_BYTES
             and users <= _FLUSH_USERS
-            and max(events_of.values()) <= _FLUSH_EVENTS_OF_A_USER
+            and max(events_of.values(), default=0) <= _FLUSH_EVENTS_OF_A_USER
         )
         if self.deliveries and not has_room:
-            self.is_full = True
-            return
+            self._is_full = True
+            return False
         self.deliveries += 1
         self._records, self._size_bytes = records, size_bytes
         known |= events_of
+        return True
 
 
 class Lane:
@@ -199,6 +200,7 @@ class Lane:
         while self._held:
             self._budget.give_back(self._held.popleft())
         self._pending.clear()
+        self._next = _Flush(self._flush_records)
 
     async def _fold_batches(self, folded: asyncio.Queue[_Folded | None], room: asyncio.Semaphore) -> None:
         while True:
@@ -236,7 +238,8 @@ class Lane:
         taken = [self._pending.popleft() for _ in range(self._next.deliveries)]
         self._next = _Flush(self._flush_records)
         for delivery in self._pending:
-            self._next.take(delivery)
+            if not self._next.take(delivery):
+                break
         if self._pending:
             self._arrived.set()
         else:

@@ -1,4 +1,4 @@
-"""Records as a worker takes them from aiokafka, whose own take longer to make and to collect."""
+"""What aiokafka fetched, read into records of our own: its take longer to make and to collect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runtime.fetched_batch import records_of, size_of
 
 
 class FetchedBatches:
-    """What was fetched of a partition: batches, of which the last may be cut off. Takes the place of MemoryRecords."""
+    """What was fetched of a partition, in place of MemoryRecords: batches, of which the last is not read if cut off."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

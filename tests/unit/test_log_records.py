@@ -16,11 +16,13 @@ from aiokafka.structs import TopicPartition
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from runtime.fetched_batch import records_of
 from runtime.record_batch import HEADER_BYTES, RecordBatch
+from schemas import zstd
 from streams.log_records import FetchedBatches, LogRecords
 
 NOW_MS = 1_800_000_000_000
-_ATTRIBUTES, _LAST_OFFSET_DELTA, _CONTROL, _APPEND_TIME = 21, 23, 0x20, 0x08
+_LENGTH, _ATTRIBUTES, _LAST_OFFSET_DELTA, _CONTROL, _APPEND_TIME, _CODEC = 8, 21, 23, 0x20, 0x08, 0x07
 NONE, GZIP, LZ4, ZSTD = 0, 1, 3, 4
 
 
@@ -104,6 +106,8 @@ def test_batches_of_other_producers_are_read_as_well(records: list[Any], codec: 
         builder.append(number, NOW_MS + delta_ms, key, value, headers)
     data = bytearray(builder.build())
     data[_ATTRIBUTES + 1] |= _APPEND_TIME if append_time else 0
+    reads_itself = data[_ATTRIBUTES + 1] & _CODEC in (NONE, ZSTD)  # a small batch is not compressed
+    assert (records_of(signed(data), "t", 3) is not None) == reads_itself
     log = signed(data) + wire(len(records), 2)
     assert taken(LogRecords, log, 0) == taken(AsAiokafka, log, 0)
     assert len(taken(LogRecords, log, 0)[0]) == len(records) + 2
@@ -117,6 +121,54 @@ def test_older_formats_are_read_as_well(message_format: int) -> None:
     log = bytes(builder.build())
     assert taken(LogRecords, log, 1) == taken(AsAiokafka, log, 1)
     assert [fields[5] for fields, _ in taken(LogRecords, log, 1)[0]] == [b"1", b"2"]
+
+
+def batch_of(content: bytes, *, count: int = 1) -> bytes:
+    """A batch that is not compressed, of so many records by its header."""
+    data = bytearray(wire(0, 1)[:HEADER_BYTES]) + content
+    struct.pack_into(">i", data, _LENGTH, len(data) - 12)
+    struct.pack_into(">i", data, HEADER_BYTES - 4, count)
+    return signed(data)
+
+
+TEN = b"\x80" * 9
+RECORD = bytes([12, 0, 0, 0, 1, 1, 0])  # neither key nor value nor headers
+
+
+def test_a_record_of_nothing_is_read() -> None:
+    [record] = records_of(batch_of(RECORD), "t", 3) or []
+    assert (record.offset, record.key, record.value, record.headers) == (0, None, None, ())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        batch_of(RECORD, count=2),
+        batch_of(RECORD, count=0),
+        batch_of(RECORD, count=-1),
+        batch_of(RECORD[:-1]),
+        batch_of(b"\x80"),
+        batch_of(TEN + b"\2" + RECORD[1:]),
+        batch_of(TEN + b"\x81" + RECORD[1:]),
+        batch_of(bytes([12, 0, 0, 0, 1, 1, 3])),  # -2 headers
+        batch_of(bytes([20, 0, 0, 0, 1, 1, 0xFE, 0xFF, 0xFF, 0xFF, 0x0F])),  # 2^31 - 1 headers
+        batch_of(bytes([16, 0, 0, 0, 1, 1, 2, 1, 1])),  # a header without a name
+        batch_of(bytes([30, 0, 0, 0, *[0xFE] * 8, 0x7F, 1, 0])),  # a key of 2^62 bytes
+        batch_of(bytes([14, *RECORD[1:]])),
+    ],
+)
+def test_what_contradicts_itself_is_corrupt(data: bytes) -> None:
+    with pytest.raises(CorruptRecordException):
+        records_of(data, "t", 3)
+
+
+def test_what_zstd_cannot_read_at_once_and_what_is_no_batch_are_left_to_aiokafka() -> None:
+    two_frames = zstd.compressed(RECORD) + zstd.compressed(RECORD)
+    for content in (two_frames, b"no frame", zstd.compressed(bytes((16 << 20) + 1))):
+        data = bytearray(batch_of(content))
+        data[_ATTRIBUTES + 1] |= ZSTD
+        assert records_of(signed(data), "t", 3) is None
+    assert records_of(wire(0, 1)[: HEADER_BYTES - 1], "t", 3) is None
 
 
 @settings(max_examples=300)
