@@ -304,20 +304,20 @@ async def test_a_flush_takes_no_more_events_of_a_user_than_the_duplicate_guard_r
     assert await flushes(desk, *[hot] * 4, of_users(*[7] * 48), of_users(7), of_users(8)) == [MAX_IDS, 2]
 
 
-async def test_users_that_come_while_a_batch_is_in_hand_are_counted_anew(lane: Lane, desk: Desk) -> None:
-    large = Lane(desk.fold, Budget(100_000, 1 << 40), flush_records=8_000)
-    large.offer(of_users(*range(2_500)))
+async def test_users_that_come_while_a_batch_is_in_hand_are_counted_anew(desk: Desk) -> None:
+    lane = Lane(desk.fold, Budget(100_000, 1 << 40), flush_records=8_000)
+    lane.offer(of_users(*range(2_500)))
     assert len(await desk.begun.get()) == 2_500, "one delivery is always taken"
     for first in range(0, 2_500, 500):
-        large.offer(of_users(*range(first, first + 500)))
+        lane.offer(of_users(*range(first, first + 500)))
     desk.finish(3)
     assert [len(await desk.begun.get()) for _ in range(2)] == [2_000, 500]
-    await large.stop(0)
+    await lane.stop(0)
 
 
 async def test_a_flush_takes_no_more_bytes_than_fit(desk: Desk) -> None:
-    half = Delivery([LogRecord("events", 3, 0, 0, b"user-1", b"x" * (7 << 20), ())], lambda: None)
-    assert await flushes(desk, half, half, half) == [2, 1]
+    large = Delivery([LogRecord("events", 3, 0, 0, b"user-1", b"x" * (7 << 20), ())], lambda: None)
+    assert await flushes(desk, large, large, large) == [2, 1]
 
 
 async def test_a_flush_that_has_its_users_waits_for_no_more(desk: Desk) -> None:

@@ -131,7 +131,7 @@ def batch_of(content: bytes, *, count: int = 1) -> bytes:
     return signed(data)
 
 
-TEN = b"\x80" * 9
+NINE_BYTES = b"\x80" * 9  # of a number that goes on
 RECORD = bytes([12, 0, 0, 0, 1, 1, 0])  # neither key nor value nor headers
 
 
@@ -148,8 +148,8 @@ def test_a_record_of_nothing_is_read() -> None:
         batch_of(RECORD, count=-1),
         batch_of(RECORD[:-1]),
         batch_of(b"\x80"),
-        batch_of(TEN + b"\2" + RECORD[1:]),
-        batch_of(TEN + b"\x81" + RECORD[1:]),
+        batch_of(NINE_BYTES + b"\2" + RECORD[1:]),
+        batch_of(NINE_BYTES + b"\x81" + RECORD[1:]),
         batch_of(bytes([12, 0, 0, 0, 1, 1, 3])),  # -2 headers
         batch_of(bytes([20, 0, 0, 0, 1, 1, 0xFE, 0xFF, 0xFF, 0xFF, 0x0F])),  # 2^31 - 1 headers
         batch_of(bytes([16, 0, 0, 0, 1, 1, 2, 1, 1])),  # a header without a name
