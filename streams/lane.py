@@ -27,7 +27,10 @@ _FLUSH_BYTES: Final = 16 << 20
 _FLUSH_USERS: Final = 2_000
 # So a flush evicts by their number none of its own event ids from what the duplicate guard remembers of a user.
 _FLUSH_EVENTS_OF_A_USER: Final = MAX_IDS
-# For a flush that the log can fill. Twelve lanes that all wait read 96 000 records meanwhile, or the budget is full.
+# A flush that lacks records waits for them where the log holds as many, or at least so many: to read those takes
+# milliseconds, and what lies that far behind is late by more already.
+_FAR_BEHIND: Final = 1_000
+# So long at most. Twelve lanes that all wait read 96 000 records meanwhile, or the budget is full.
 _PATIENCE_SECONDS: Final = 1.0
 
 
@@ -231,8 +234,9 @@ class Lane:
                     await self._arrived.wait()
 
     def _can_be_filled(self) -> bool:
-        """Whether the next flush lacks records, and the log holds as many."""
-        return 0 < self._next.lacking <= self._pending[-1].behind
+        """Whether the next flush lacks records, and the log holds enough of them to wait for."""
+        lacking = self._next.lacking
+        return lacking > 0 and self._pending[-1].behind >= min(lacking, _FAR_BEHIND)
 
     def _take(self) -> list[Delivery]:
         taken = [self._pending.popleft() for _ in range(self._next.deliveries)]

@@ -222,6 +222,18 @@ async def test_a_flush_that_the_log_cannot_fill_does_not_wait(lane: Lane, desk: 
     assert await desk.begun.get() == [1, 2]
 
 
+async def test_a_lane_that_is_far_behind_waits_for_what_the_log_holds(desk: Desk) -> None:
+    lane = Lane(desk.fold, Budget(100_000, 1 << 40), flush_records=8_000)
+    desk.finish(10)
+    lane.offer(of_users(1, 2, behind=1_000))
+    await turns()
+    assert desk.begun.empty(), "the log cannot fill the flush, but holds much more than is there"
+    lane.offer(of_users(3, behind=999))
+    await turns()
+    assert len(desk.begun.get_nowait()) == 3
+    await lane.stop(0)
+
+
 async def test_what_is_left_of_a_fetch_is_folded_when_the_rest_does_not_come(lane: Lane, desk: Desk) -> None:
     desk.finish(10)
     lane.offer(desk.delivery(1, 2, behind=8))
