@@ -10,9 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from math import ceil
 from typing import Final
 
+# Of a few keys each statement has up to so many; of more it has up to three times as many, as a statement costs the
+# driver what ten keys do, but a node reads its keys one after another.
 KEYS_PER_READ: Final = 50
+MOST_KEYS_PER_READ: Final = 150
 # Enough to keep a node busy; more would only make the statements smaller.
 READS_UNDER_WAY: Final = 8
 # A read that is not full waits for company while another such read is under way: with 16 readers each costs a quarter
@@ -25,8 +29,9 @@ ReadStates = Callable[[Sequence[str]], Awaitable[dict[str, bytes]]]
 class _Read:
     """One statement that is to be sent, and those who wait for its answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_keys: int) -> None:
         self.user_ids: list[str] = []
+        self._most_keys = most_keys
         self._answers: list[asyncio.Future[dict[str, bytes]]] = []
 
     def answer(self) -> asyncio.Future[dict[str, bytes]]:
@@ -51,11 +56,11 @@ class _Read:
     @property
     def full(self) -> bool:
         """Whether no more keys have room in it."""
-        return len(self.user_ids) == KEYS_PER_READ
+        return len(self.user_ids) >= self._most_keys
 
 
 class StateReads:
-    """Reads by key through `read`, which is called with at most KEYS_PER_READ keys of the same replicas."""
+    """Reads by key through `read`, which is called with at most MOST_KEYS_PER_READ keys of the same replicas."""
 
     def __init__(self, read: ReadStates) -> None:
         self._read = read
@@ -66,12 +71,13 @@ class StateReads:
 
         Raises what `read` raises.
         """
+        most_keys = min(max(KEYS_PER_READ, ceil(len(user_ids) / READS_UNDER_WAY)), MOST_KEYS_PER_READ)
         reads: set[_Read] = set()
         groups: set[_Group] = set()
         for user_id in user_ids:
             group = self._group(None if replicas is None else replicas(user_id))
             groups.add(group)
-            reads.add(group.read_of(user_id))
+            reads.add(group.read_of(user_id, most_keys))
         for group in groups:
             group.start()
         found: dict[str, bytes] = {}
@@ -100,12 +106,12 @@ class _Group:
         self._timed: _Read | None = None
         """The last one that a timer was set for."""
 
-    def read_of(self, user_id: str) -> _Read:
-        """The read that waits to be sent and has the key."""
+    def read_of(self, user_id: str, most_keys: int) -> _Read:
+        """The read that waits to be sent and has the key; a new one takes up to `most_keys`."""
         read = self._by_user.get(user_id)
         if read is None:
             if not self._waiting or self._waiting[-1].full:
-                self._waiting.append(_Read())
+                self._waiting.append(_Read(most_keys))
             read = self._by_user[user_id] = self._waiting[-1]
             read.user_ids.append(user_id)
         return read

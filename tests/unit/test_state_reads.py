@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from storage.errors import StoreUnavailable
-from storage.state_reads import KEYS_PER_READ, READS_UNDER_WAY, StateReads
+from storage.state_reads import KEYS_PER_READ, MOST_KEYS_PER_READ, READS_UNDER_WAY, StateReads
 
-ANSWERED = {f"user-{n}": b"%d" % n for n in range(1000)}
+ANSWERED = {f"user-{n}": b"%d" % n for n in range(2000)}
 
 
 class Store:
@@ -62,6 +62,17 @@ async def test_many_users_are_read_concurrently_in_statements_of_bounded_size() 
     assert await loading == {user_id: ANSWERED[user_id] for user_id in users}
 
 
+async def test_a_load_of_more_is_spread_over_what_may_be_under_way() -> None:
+    store = Store()
+    users = [f"user-{n}" for n in range((KEYS_PER_READ + 10) * READS_UNDER_WAY)]
+    loading = asyncio.create_task(StateReads(store.read).load(users, None))
+    await turns()
+    assert [len(sent) for sent in store.sent] == [KEYS_PER_READ + 10] * READS_UNDER_WAY
+    for number in range(READS_UNDER_WAY):
+        store.answer(number)
+    assert len(await loading) == len(users)
+
+
 async def test_while_a_small_read_is_under_way_others_share_the_next_statement() -> None:
     store = Store()
     reads = StateReads(store.read)
@@ -81,12 +92,13 @@ async def test_while_a_small_read_is_under_way_others_share_the_next_statement()
 async def test_full_statements_keep_a_node_busy() -> None:
     store = Store()
     reads = StateReads(store.read)
-    users = [f"user-{n}" for n in range(KEYS_PER_READ * (READS_UNDER_WAY + 1))]
+    users = [f"user-{n}" for n in range(MOST_KEYS_PER_READ * (READS_UNDER_WAY + 1))]
     loading = asyncio.create_task(reads.load(users, None))
     await turns()
-    assert len(store.sent) == READS_UNDER_WAY
+    assert [len(sent) for sent in store.sent] == [MOST_KEYS_PER_READ] * READS_UNDER_WAY
     store.answer(0)
     await turns()
+    assert len(store.sent) == READS_UNDER_WAY + 1
     for number in range(1, len(store.sent)):
         store.answer(number)
     assert len(await loading) == len(users)
