@@ -1,7 +1,7 @@
 """Where Kafka's default partitioner puts a key: every writer of a topic must agree on it.
 
-Compiled modules take the function from the `.pxd`. murmur2 in Python takes 2.4 us for a user id, so that of here, which
-a worker asks for each user it has not seen, remembers.
+Compiled modules take the function from the `.pxd`. murmur2 in Python takes 2.4 us for a user id, so that of here
+remembers.
 """
 
 from __future__ import annotations

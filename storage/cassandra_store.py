@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -112,7 +112,7 @@ class CassandraUserStore:
         [rows] = await execute_all(connection.session, [(connection.read_states, (user_ids,))])
         return dict(rows)
 
-    async def write(self, states: Sequence[StateRow], events: Sequence[TimelineRow]) -> None:
+    async def write(self, states: Sequence[StateRow], events: Iterable[TimelineRow]) -> None:
         """See UserStore."""
         connection, encoder = self._connection, self._connection.encoder
         stages = [map(encoder.event, events), map(encoder.state, states)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from storage.errors import StoreUnavailable
 from storage.rows import DAY_MS, Deployment, StateRow, TimelineCursor, TimelineEntry, TimelineRow
@@ -23,7 +23,7 @@ class MemoryUserStore:
         self._check()
         return {user_id: self._states[user_id].state for user_id in user_ids if user_id in self._states}
 
-    async def write(self, states: Sequence[StateRow], events: Sequence[TimelineRow]) -> None:
+    async def write(self, states: Sequence[StateRow], events: Iterable[TimelineRow]) -> None:
         """See UserStore."""
         self._check()
         for state in states:

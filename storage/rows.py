@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -77,7 +77,7 @@ class UserStore(Protocol):
         """Packed states by user id; unknown users are absent."""
         ...
 
-    async def write(self, states: Sequence[StateRow], events: Sequence[TimelineRow]) -> None:
+    async def write(self, states: Sequence[StateRow], events: Iterable[TimelineRow]) -> None:
         """Write all rows; returns when each is durable. Where it raises, any of them may have been written.
 
         Events come first: whoever reads a state finds in the timeline everything that the state has folded.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -14,11 +14,12 @@ from features.catalogue import Catalogue
 from features.fold import Folder, Outcome
 from features.packing import pack, unpack
 from features.state import NOWHERE, UserState, new_state
-from runtime import metrics
+from runtime import metrics, partitioning
 from runtime.delivery import LogRecord
 from schemas import struct_fields
 from schemas.events import Event
 from schemas.receipts import Position
+from schemas.topics import EVENTS
 from storage import StateRow, StoreUnavailable, TimelineRow, UserStore
 from streams.announcer import FeatureAnnouncer
 from streams.dead_letters import DeadLetterOffice
@@ -37,6 +38,7 @@ _PARTITION: Final = struct_fields.place_of(LogRecord, "partition")
 _OFFSET: Final = struct_fields.place_of(LogRecord, "offset")
 _TIMESTAMP: Final = struct_fields.place_of(LogRecord, "timestamp")
 _VALUE: Final = struct_fields.place_of(LogRecord, "value")
+_PARTITIONS: Final = EVENTS.partitions
 
 _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0)  # then every second: a store that is down is waited for
 
@@ -55,13 +57,24 @@ class Pipeline:
     cache_room: CacheRoom
 
 
+class _Timeline:
+    """Rows that are made each time they are looked at: as many as events, and nobody needs two of them at a time."""
+
+    def __init__(self) -> None:
+        self.records: list[LogRecord] = []
+        self.events: list[Event] = []
+
+    def __iter__(self) -> Iterator[TimelineRow]:
+        return map(_timeline_row, self.records, self.events)
+
+
 @dataclass(slots=True)
 class _Batch:
     """What one batch changes."""
 
     changed: dict[str, UserState] = field(default_factory=dict)
     replayed: dict[str, UserState] = field(default_factory=dict)
-    events: list[TimelineRow] = field(default_factory=list)
+    timeline: _Timeline = field(default_factory=_Timeline)
     rows: list[StateRow] = field(default_factory=list)
     refused: list[DeadLetter] = field(default_factory=list)
     outcomes: Counter[Outcome] = field(default_factory=Counter)
@@ -102,15 +115,15 @@ class PartitionFold:
         self._pipeline.cache_room.evict()
         return publish
 
-    def _sort_out(self, readable: list[Readable]) -> tuple[list[Readable], list[DeadLetter]]:
+    def _sort_out(self, readable: Readable) -> tuple[Readable, list[DeadLetter]]:
         """Part the records of users who belong to another partition: one that lay in two would have no order.
 
         All records lie in the same partition.
         """
         if not readable:
             return readable, []
-        partition, partition_of = readable[0][0].partition, self._pipeline.partition_of
-        new_users = [user_id for user_id in _users_of(readable) if user_id not in self._states]
+        partition, partition_of = readable.records[0].partition, self._pipeline.partition_of
+        new_users = [user_id for user_id in readable.users if user_id not in self._states]
         foreign = {user_id for user_id in new_users if partition_of(user_id) != partition}
         if not foreign:
             return readable, []
@@ -119,25 +132,23 @@ class PartitionFold:
             for record, event in readable
             if event.user_id in foreign
         ]
-        return [(record, event) for record, event in readable if event.user_id not in foreign], misplaced
+        return readable.without({letter.record.offset for letter in misplaced}), misplaced
 
-    async def _fold_all(self, readable: list[Readable]) -> _Batch:
+    async def _fold_all(self, readable: Readable) -> _Batch:
         """Fold and pack a batch; what fails is left out, and the others are folded again without it.
 
         That is a record whose fold raises, and all records of a user whose state then does not pack.
         """
         failed: list[DeadLetter] = []
         while True:
-            user_ids = _users_of(readable)
-            await self._load(user_ids)
+            await self._load(readable.users)
             try:
-                batch = self._fold(readable, {user_id: self._states[user_id] for user_id in user_ids})
+                batch = self._fold(readable, {user_id: self._states[user_id] for user_id in readable.users})
                 self._pack(batch, readable)
             except _FoldFailed as error:
                 failed += [_failed_letter("folding", record, cause) for record, cause in error.errors]
-                broken = {record.offset for record, _ in error.errors}
-                readable = [(record, event) for record, event in readable if record.offset not in broken]
-                self._states.forget(user_ids)
+                self._states.forget(readable.users)
+                readable = readable.without({record.offset for record, _ in error.errors})
             else:
                 batch.refused += failed
                 for outcome, count in batch.outcomes.items():
@@ -164,13 +175,13 @@ class PartitionFold:
             state = new_state(catalogue) if blob is None else unpack(blob, catalogue)
             self._states.put(user_id, state, len(blob or b""))
 
-    def _fold(self, readable: list[Readable], states: dict[str, UserState]) -> _Batch:
+    def _fold(self, readable: Readable, states: dict[str, UserState]) -> _Batch:
         """Fold every event; nothing here waits, so a batch is folded as a whole."""
         batch = _Batch()
         _fold_into(batch, readable, states, self._pipeline.folder, self._pipeline.events_epoch)
         return batch
 
-    def _pack(self, batch: _Batch, readable: Sequence[Readable]) -> None:
+    def _pack(self, batch: _Batch, readable: Readable) -> None:
         """Pack every changed state."""
         errors: dict[str, Exception] = {}
         for user_id, state in batch.changed.items():
@@ -181,7 +192,7 @@ class PartitionFold:
         if errors:
             raise _FoldFailed([(record, errors[e.user_id]) for record, e in readable if e.user_id in errors])
 
-    def _prepare(self, batch: _Batch, readable: Sequence[Readable]) -> tuple[Finish, list[DeadLetter]]:
+    def _prepare(self, batch: _Batch, readable: Readable) -> tuple[Finish, list[DeadLetter]]:
         """Derive and encode the features; the records of a user whose features raise go to the dead letters.
 
         Their rows are durable by then: such a letter asks for a repair, and replaying it publishes the features.
@@ -205,7 +216,7 @@ class PartitionFold:
         retries = _Retries("write rows")
         while True:
             try:
-                return await self._pipeline.store.write(batch.rows, batch.events)
+                return await self._pipeline.store.write(batch.rows, batch.timeline)
             except StoreUnavailable as error:
                 await retries.wait(error)
 
@@ -259,24 +270,22 @@ _EFFECTS: Final[dict[Outcome, _Effect]] = {
 }
 
 
-def _users_of(readable: list[Readable]) -> dict[str, None]:
-    """The users of the events, each once."""
-    users: dict[str, None] = {}
-    for _, event in readable:
-        users[struct_fields.at(event, _USER_ID)] = None
-    return users
+def partition_of_user(user_id: str) -> int:
+    """The partition of the events topic in which all records of this user belong."""
+    return partitioning.partition_of(user_id.encode(), _PARTITIONS)
 
 
-def _fold_into(
-    batch: _Batch, readable: list[Readable], states: dict[str, UserState], folder: Folder, epoch: int
-) -> None:
+def _fold_into(batch: _Batch, readable: Readable, states: dict[str, UserState], folder: Folder, epoch: int) -> None:
     """Fold every event and note in `batch` what that changes.
 
     Raises _FoldFailed with the first record of each user whose fold failed.
     """
-    changed, events, folded = batch.changed, batch.events, 0
+    changed, folded = batch.changed, 0
+    events, timeline = readable.events, batch.timeline
+    in_timeline, events_in_timeline = timeline.records, timeline.events
     errors: dict[str, tuple[LogRecord, Exception]] = {}
-    for record, event in readable:
+    for index, record in enumerate(readable.records):
+        event = events[index]
         user_id = struct_fields.at(event, _USER_ID)
         if user_id in errors:
             continue
@@ -290,7 +299,8 @@ def _fold_into(
         if outcome is _FOLDED:
             folded += 1
             changed[user_id] = state
-            events.append(_timeline_row(record, event))
+            in_timeline.append(record)
+            events_in_timeline.append(event)
         else:
             _note(batch, outcome, record, event, state)
     if errors:
@@ -307,7 +317,8 @@ def _note(batch: _Batch, outcome: Outcome, record: LogRecord, event: Event, stat
     if effect.letter is not None:
         batch.refused.append(DeadLetter(record, *effect.letter, stage="fold"))
     if effect.in_timeline:
-        batch.events.append(_timeline_row(record, event))
+        batch.timeline.records.append(record)
+        batch.timeline.events.append(event)
 
 
 def _failed_letter(what: str, record: LogRecord, cause: Exception) -> DeadLetter:

@@ -8,6 +8,7 @@ cdef Py_ssize_t _TIMESTAMP
 cdef Py_ssize_t _KEY
 cdef Py_ssize_t _VALUE
 cdef Py_ssize_t _EVENT_TIME
+cdef Py_ssize_t _USER_ID
 cdef long long _MAX_AHEAD_MS
 
 
@@ -22,8 +23,11 @@ cdef list _values(object records)
 
 cdef int _refuse_others(object record) except -1
 
-@cython.locals(readable=list, index=cython.Py_ssize_t)
-cdef list _readable(object records, list events)
+@cython.locals(count=cython.Py_ssize_t, index=cython.Py_ssize_t)
+cdef Py_ssize_t _count_in_the_future(object records, list events) except -1
+
+@cython.locals(users=dict)
+cdef dict _users_of(object events)
 
 @cython.locals(event_time=cython.longlong, timestamp=cython.longlong)
 cdef bint _is_in_the_future(object record, object event) except -1

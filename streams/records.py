@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import msgspec
@@ -27,13 +27,42 @@ DeadLetterCode = Literal[
 # The API tolerates 5 minutes by its own clock; a day more than covers clocks that differ between API and broker.
 _MAX_AHEAD_MS: Final = 86_400_000
 
-Readable = tuple[LogRecord, Event]
-"""A record that holds an event, and the event."""
-
 _TIMESTAMP: Final = struct_fields.place_of(LogRecord, "timestamp")
 _KEY: Final = struct_fields.place_of(LogRecord, "key")
 _VALUE: Final = struct_fields.place_of(LogRecord, "value")
 _EVENT_TIME: Final = struct_fields.place_of(Event, "event_time")
+_USER_ID: Final = struct_fields.place_of(Event, "user_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """Records that hold an event each, in order, and these events: lists, as a pair of each is one more object."""
+
+    records: Sequence[LogRecord]
+    events: Sequence[Event]
+    users: dict[str, None] = field(init=False)
+    """The users of the events, each once."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "users", _users_of(self.events))
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[tuple[LogRecord, Event]]:
+        return zip(self.records, self.events, strict=True)
+
+    def without(self, offsets: Collection[int]) -> Readable:
+        """All others than the records at these offsets."""
+        left = [(record, event) for record, event in self if record.offset not in offsets]
+        return Readable([record for record, _ in left], [event for _, event in left])
+
+
+def _users_of(events: Sequence[Event]) -> dict[str, None]:
+    users: dict[str, None] = {}
+    for event in events:
+        users[struct_fields.at(event, _USER_ID)] = None
+    return users
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +93,11 @@ def events_by_key(records: Sequence[LogRecord]) -> dict[bytes | None, int]:
     return events_of
 
 
-def read(records: Sequence[LogRecord]) -> tuple[list[Readable], list[DeadLetter]]:
+def read(records: Sequence[LogRecord]) -> tuple[Readable, list[DeadLetter]]:
     """Decode the records. A poison record never touches its neighbours. Raises TypeError as `value_bytes` does."""
     events = decode_records(_values(records))
-    if events is not None:
-        readable = _readable(records, events)
-        if readable is not None:
-            return readable, []
+    if events is not None and not _count_in_the_future(records, events):
+        return Readable(records, events), []
     return _read_one_by_one(records)
 
 
@@ -87,27 +114,25 @@ def _refuse_others(record: LogRecord) -> None:
         raise TypeError(f"{record!r} is no LogRecord")
 
 
-def _readable(records: Sequence[LogRecord], events: list[Event]) -> list[Readable] | None:
-    """Each record with its event; None if one lies too far ahead."""
-    readable: list[Readable] = []
+def _count_in_the_future(records: Sequence[LogRecord], events: list[Event]) -> int:
+    count = 0
     for index, record in enumerate(records):
-        event = events[index]
-        if _is_in_the_future(record, event):
-            return None
-        readable.append((record, event))
-    return readable
+        count += _is_in_the_future(record, events[index])
+    return count
 
 
-def _read_one_by_one(records: Sequence[LogRecord]) -> tuple[list[Readable], list[DeadLetter]]:
-    readable: list[Readable] = []
+def _read_one_by_one(records: Sequence[LogRecord]) -> tuple[Readable, list[DeadLetter]]:
+    readable: list[LogRecord] = []
+    events: list[Event] = []
     poison: list[DeadLetter] = []
     for record in records:
         result = _read_one(record)
         if isinstance(result, DeadLetter):
             poison.append(result)
         else:
-            readable.append((record, result))
-    return readable, poison
+            readable.append(record)
+            events.append(result)
+    return Readable(readable, events), poison
 
 
 def _read_one(record: LogRecord) -> Event | DeadLetter:

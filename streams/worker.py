@@ -10,7 +10,6 @@ import structlog
 from features.catalogue import Catalogue
 from features.fold import Folder
 from runtime import metrics
-from runtime.partitioning import partition_of
 from runtime.producer import Producer
 from runtime.settings import KafkaSettings, WorkerSettings
 from schemas.topics import EVENTS
@@ -19,7 +18,7 @@ from streams.announcer import FeatureAnnouncer
 from streams.dead_letters import DeadLetterOffice
 from streams.faust_app import WorkerApp, new_faust_app
 from streams.lane import Budget, Delivery, FoldBatch, Lane
-from streams.partition import PartitionFold, Pipeline
+from streams.partition import PartitionFold, Pipeline, partition_of_user
 from streams.state_cache import CacheRoom
 from streams.transport import PartitionHooks
 
@@ -127,7 +126,7 @@ async def new_worker(
         announcer=FeatureAnnouncer(producer, catalogue),
         dead_letters=DeadLetterOffice(producer, most_excess=settings.dead_letter_excess),
         events_epoch=deployment.events_epoch,
-        partition_of=lambda user_id: partition_of(user_id.encode(), EVENTS.partitions),
+        partition_of=partition_of_user,
         cache_room=CacheRoom(settings.cache_mib << 20),
     )
     return Worker(

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.meter import Meter
@@ -27,7 +27,7 @@ _LOOK_SECONDS = 0.01
 class StatesAlone(CassandraUserStore):
     """Writes the users' states and no other rows."""
 
-    async def write(self, states: Sequence[Any], *others: Sequence[Any]) -> None:
+    async def write(self, states: Sequence[Any], *others: Iterable[Any]) -> None:
         """See UserStore.write."""
         await super().write(states, *(() for _ in others))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ _STUCK_WRITE_SECONDS = 10.0  # long enough to be killed meanwhile
 def slow_store(seconds: float = _SLOW_WRITE_SECONDS) -> None:
     write = CassandraUserStore.write
 
-    async def slow_write(self: CassandraUserStore, states: Sequence[StateRow], events: Sequence[TimelineRow]) -> None:
+    async def slow_write(self: CassandraUserStore, states: Sequence[StateRow], events: Iterable[TimelineRow]) -> None:
         await asyncio.sleep(seconds)
         await write(self, states, events)
 

@@ -7,7 +7,7 @@ import json
 import random
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -60,7 +60,7 @@ class CrashingStore(MemoryUserStore):
         self.loads.append(list(user_ids))
         return await super().load_states(user_ids)
 
-    async def write(self, states: Sequence[StateRow], events: Sequence[TimelineRow]) -> None:
+    async def write(self, states: Sequence[StateRow], events: Iterable[TimelineRow]) -> None:
         moment, self.crash_at = self.crash_at, None
         if moment == "before the write":
             raise Crash
