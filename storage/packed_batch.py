@@ -86,14 +86,16 @@ def batches(
 ) -> list[PackedBatch]:
     """Batches of bounded size, each of rows with the same replicas, so that one coordinator holds all of them.
 
-    `replicas` gives those of a routing key; None means that all rows have the same.
+    Rows of one partition are together: what a batch has of it is one write of the node to its commit log, and where
+    that is `batch` or `group`, one wait for the disk. `replicas` gives those of a routing key; None means that all rows
+    have the same.
     """
+    partitions: defaultdict[bytes, list[PackedRow]] = defaultdict(list)
+    for row in rows:
+        partitions[row.routing_key].append(row)
     groups: defaultdict[Hashable, list[PackedRow]] = defaultdict(list)
-    if replicas is None:
-        groups[None] = list(rows)
-    else:
-        for row in rows:
-            groups[replicas(row.routing_key)].append(row)
+    for routing_key, of_partition in partitions.items():
+        groups[None if replicas is None else replicas(routing_key)] += of_partition
     return [PackedBatch(keyspace, part) for group in groups.values() for part in _parts(group)]
 
 

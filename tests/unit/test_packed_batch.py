@@ -17,6 +17,13 @@ def test_a_batch_is_bounded_in_bytes_and_loses_no_row() -> None:
     assert [entry for batch in made for entry in batch.entries] == [row.entry for row in packed]
 
 
+def test_rows_of_a_partition_are_together_and_in_order() -> None:
+    packed = [PackedRow(b"user-%d" % (n % 7), b"%03d:" % n + bytes(3_000)) for n in range(70)]
+    made = batches("ks", packed, None)
+    assert [int(entry[:3]) for batch in made for entry in batch.entries] == sorted(range(70), key=lambda n: n % 7)
+    assert sum(len({int(entry[:3]) % 7 for entry in batch.entries}) for batch in made) < 7 + len(made)
+
+
 def test_a_row_larger_than_a_batch_goes_alone() -> None:
     small, large = rows(1, 10), rows(1, BATCH_BYTES + 1)
     assert [len(batch.entries) for batch in batches("ks", [*small, *large, *small], None)] == [1, 1, 1]
