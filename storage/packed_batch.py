@@ -81,21 +81,31 @@ def entry_head(statement: PreparedStatement, types: Sequence[str]) -> bytes:
     return _head(_PREPARED, len(statement.query_id)) + bytes(statement.query_id) + _count(len(types))
 
 
+def by_partition(rows: Iterable[PackedRow]) -> list[PackedRow]:
+    """The rows, those of one partition together and in their order.
+
+    What a batch has of a partition is one write of the node to its commit log and, where that is `batch` or `group`,
+    one wait for the disk.
+    """
+    partitions: defaultdict[bytes, list[PackedRow]] = defaultdict(list)
+    for row in rows:
+        partitions[row.routing_key].append(row)
+    return [row for of_partition in partitions.values() for row in of_partition]
+
+
 def batches(
     keyspace: str, rows: Iterable[PackedRow], replicas: Callable[[bytes], Hashable] | None
 ) -> list[PackedBatch]:
     """Batches of bounded size, each of rows with the same replicas, so that one coordinator holds all of them.
 
-    Rows of one partition are together: what a batch has of it is one write of the node to its commit log, and where
-    that is `batch` or `group`, one wait for the disk. `replicas` gives those of a routing key; None means that all rows
-    have the same.
+    `replicas` gives those of a routing key; None means that all rows have the same.
     """
-    partitions: defaultdict[bytes, list[PackedRow]] = defaultdict(list)
-    for row in rows:
-        partitions[row.routing_key].append(row)
     groups: defaultdict[Hashable, list[PackedRow]] = defaultdict(list)
-    for routing_key, of_partition in partitions.items():
-        groups[None if replicas is None else replicas(routing_key)] += of_partition
+    if replicas is None:
+        groups[None] = list(rows)
+    else:
+        for row in rows:
+            groups[replicas(row.routing_key)].append(row)
     return [PackedBatch(keyspace, part) for group in groups.values() for part in _parts(group)]
 
 

@@ -8,8 +8,8 @@ under way before somebody asked could be older than what they have seen.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from math import ceil
 from typing import Final
 
@@ -73,12 +73,11 @@ class StateReads:
         """
         most_keys = min(max(KEYS_PER_READ, ceil(len(user_ids) / READS_UNDER_WAY)), MOST_KEYS_PER_READ)
         reads: set[_Read] = set()
-        groups: set[_Group] = set()
-        for user_id in user_ids:
-            group = self._group(None if replicas is None else replicas(user_id))
-            groups.add(group)
-            reads.add(group.read_of(user_id, most_keys))
-        for group in groups:
+        groups: Mapping[Hashable, Sequence[str]]
+        groups = {None: user_ids} if replicas is None else _grouped(user_ids, replicas)
+        for key, of_group in groups.items():
+            group = self._group(key)
+            reads |= group.reads_of(of_group, most_keys)
             group.start()
         found: dict[str, bytes] = {}
         for answer in [read.answer() for read in reads]:
@@ -90,6 +89,13 @@ class StateReads:
         if group is None:
             group = self._groups[replicas] = _Group(self._read, lambda: self._groups.pop(replicas, None))
         return group
+
+
+def _grouped(user_ids: Iterable[str], replicas: Callable[[str], Hashable]) -> dict[Hashable, list[str]]:
+    groups: defaultdict[Hashable, list[str]] = defaultdict(list)
+    for user_id in user_ids:
+        groups[replicas(user_id)].append(user_id)
+    return groups
 
 
 class _Group:
@@ -106,15 +112,18 @@ class _Group:
         self._timed: _Read | None = None
         """The last one that a timer was set for."""
 
-    def read_of(self, user_id: str, most_keys: int) -> _Read:
-        """The read that waits to be sent and has the key; a new one takes up to `most_keys`."""
-        read = self._by_user.get(user_id)
-        if read is None:
-            if not self._waiting or self._waiting[-1].full:
-                self._waiting.append(_Read(most_keys))
-            read = self._by_user[user_id] = self._waiting[-1]
-            read.user_ids.append(user_id)
-        return read
+    def reads_of(self, user_ids: Iterable[str], most_keys: int) -> set[_Read]:
+        """The reads that wait to be sent and have these keys; a new one takes up to `most_keys`."""
+        reads: set[_Read] = set()
+        for user_id in user_ids:
+            read = self._by_user.get(user_id)
+            if read is None:
+                if not self._waiting or self._waiting[-1].full:
+                    self._waiting.append(_Read(most_keys))
+                read = self._by_user[user_id] = self._waiting[-1]
+                read.user_ids.append(user_id)
+            reads.add(read)
+        return reads
 
     def start(self) -> None:
         """Send what may be sent; what is left is sent as soon as there is room for it, or in _PATIENCE_SECONDS."""
