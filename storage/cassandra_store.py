@@ -13,7 +13,7 @@ from cassandra.query import PreparedStatement
 
 from runtime.settings import CassandraSettings
 from storage.errors import NotMigrated, StoreUnavailable
-from storage.packed_batch import batches, by_partition, understand_packed_batches
+from storage.packed_batch import batches, understand_packed_batches
 from storage.row_encoding import SHARD, WRITE_EVENT, WRITE_STATE, RowEncoder
 from storage.rows import DAY_MS, Deployment, StateRow, TimelineCursor, TimelineEntry, TimelineRow
 from storage.session import connect, execute_all, execute_in_order, prepare
@@ -115,7 +115,7 @@ class CassandraUserStore:
     async def write(self, states: Sequence[StateRow], events: Iterable[TimelineRow]) -> None:
         """See UserStore."""
         connection, encoder = self._connection, self._connection.encoder
-        stages = [by_partition(map(encoder.event, events)), map(encoder.state, states)]
+        stages = [encoder.timeline(events), map(encoder.state, states)]
         await execute_in_order(
             connection.session,
             [[(batch, None) for batch in batches(self._settings.keyspace, rows, self._replicas())] for rows in stages],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from cassandra.query import PreparedStatement
@@ -9,7 +10,7 @@ from cassandra.query import PreparedStatement
 from schemas import buffers, struct_fields
 from schemas.receipts import Position
 from storage import cql_values
-from storage.packed_batch import PackedRow, entry_head
+from storage.packed_batch import PackedRow, by_partition, entry_head
 from storage.rows import DAY_MS, StateRow, TimelineRow
 
 SHARD: Final = 0  # until shards adapt
@@ -63,6 +64,10 @@ class RowEncoder:
         cql_values.put_bigint(entry, position.offset)
         cql_values.put_bigint(entry, struct_fields.at(row, _VERSION))
         return PackedRow(user_id.encode(), buffers.taken(entry))
+
+    def timeline(self, rows: Iterable[TimelineRow]) -> list[PackedRow]:
+        """Rows of user_events, a user's day together."""
+        return by_partition(map(self.event, rows))
 
     def event(self, row: TimelineRow) -> PackedRow:
         """A row of user_events."""

@@ -79,6 +79,7 @@ class UserStore(Protocol):
 
     async def write(self, states: Sequence[StateRow], events: Iterable[TimelineRow]) -> None:
         """Write all rows; returns when each is durable. Where it raises, any of them may have been written.
+        `events` can be iterated over again: a write is repeated with the same.
 
         Events come first: whoever reads a state finds in the timeline everything that the state has folded.
         """

@@ -13,15 +13,15 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Se
 from math import ceil
 from typing import Final
 
-# Of a few keys each statement has up to so many; of more it has up to three times as many, as a statement costs the
-# driver what ten keys do, but a node reads its keys one after another.
+# A statement has up to 50 keys, and up to 150 where more than 400 are read at once: it costs the driver what ten keys
+# do, but a node reads its keys one after another, and has five seconds for all of them.
 KEYS_PER_READ: Final = 50
 MOST_KEYS_PER_READ: Final = 150
 # Enough to keep a node busy; more would only make the statements smaller.
 READS_UNDER_WAY: Final = 8
 # A read that is not full waits for company while another such read is under way: with 16 readers each costs a quarter
 # less. But not for long, as that one may hang.
-_PATIENCE_SECONDS: Final = 0.01
+PATIENCE_SECONDS: Final = 0.01
 
 ReadStates = Callable[[Sequence[str]], Awaitable[dict[str, bytes]]]
 
@@ -31,6 +31,8 @@ class _Read:
 
     def __init__(self, most_keys: int) -> None:
         self.user_ids: list[str] = []
+        self.overdue = False
+        """Whether it has waited for company long enough."""
         self._most_keys = most_keys
         self._answers: list[asyncio.Future[dict[str, bytes]]] = []
 
@@ -65,24 +67,37 @@ class StateReads:
     def __init__(self, read: ReadStates) -> None:
         self._read = read
         self._groups: dict[Hashable, _Group] = {}
+        self._last_failed = False
 
     async def load(self, user_ids: Sequence[str], replicas: Callable[[str], Hashable] | None) -> dict[str, bytes]:
         """The states of those who have one. `replicas` gives those of a key; None: all keys have the same.
 
         Raises what `read` raises.
         """
-        most_keys = min(max(KEYS_PER_READ, ceil(len(user_ids) / READS_UNDER_WAY)), MOST_KEYS_PER_READ)
+        if not user_ids:
+            return {}
         reads: set[_Read] = set()
         groups: Mapping[Hashable, Sequence[str]]
         groups = {None: user_ids} if replicas is None else _grouped(user_ids, replicas)
         for key, of_group in groups.items():
             group = self._group(key)
-            reads |= group.reads_of(of_group, most_keys)
+            reads |= group.reads_of(of_group, self._most_keys(len(of_group)))
             group.start()
         found: dict[str, bytes] = {}
-        for answer in [read.answer() for read in reads]:
-            found |= await answer
+        try:
+            for answer in [read.answer() for read in reads]:
+                found |= await answer
+        except Exception:
+            self._last_failed = True
+            raise
+        self._last_failed = False
         return {user_id: found[user_id] for user_id in user_ids if user_id in found}
+
+    def _most_keys(self, keys: int) -> int:
+        """As many as spread them over what may be under way; few where the last load failed, maybe for want of time."""
+        if self._last_failed:
+            return KEYS_PER_READ
+        return min(max(KEYS_PER_READ, ceil(keys / READS_UNDER_WAY)), MOST_KEYS_PER_READ)
 
     def _group(self, replicas: Hashable) -> _Group:
         group = self._groups.get(replicas)
@@ -126,21 +141,20 @@ class _Group:
         return reads
 
     def start(self) -> None:
-        """Send what may be sent; what is left is sent as soon as there is room for it, or in _PATIENCE_SECONDS."""
-        while self._waiting and self._has_room and (self._waiting[0].full or not self._partial):
+        """Send what may be sent; what is left is sent as soon as there is room for it, or in PATIENCE_SECONDS."""
+        while self._waiting and len(self._under_way) < READS_UNDER_WAY and self._may_leave(self._waiting[0]):
             self._send_next()
         if self._waiting and self._waiting[-1] is not self._timed:
             self._timed = self._waiting[-1]
-            asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, self._give_up_waiting, self._timed)
+            asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._give_up_waiting, self._timed)
 
-    @property
-    def _has_room(self) -> bool:
-        return len(self._under_way) < READS_UNDER_WAY
+    def _may_leave(self, read: _Read) -> bool:
+        return read.full or read.overdue or not self._partial
 
     def _give_up_waiting(self, read: _Read) -> None:
-        """Send everything up to `read`, if it still waits, as if all were full."""
-        while read in self._waiting and self._has_room:
-            self._send_next()
+        """Send it as if it were full; all before it are."""
+        read.overdue = True
+        self.start()
 
     def _send_next(self) -> None:
         read = self._waiting.popleft()

@@ -27,7 +27,7 @@ _FLUSH_BYTES: Final = 16 << 20
 _FLUSH_USERS: Final = 2_000
 # So a flush evicts by their number none of its own event ids from what the duplicate guard remembers of a user.
 _FLUSH_EVENTS_OF_A_USER: Final = MAX_IDS
-# A flush that lacks records waits for them where the log holds as many, or at least so many: to read those takes
+# A flush that lacks records waits for them where the log holds all of them, or at least 1 000: to read those takes
 # milliseconds, and what lies that far behind is late by more already.
 _FAR_BEHIND: Final = 1_000
 # So long at most. Twelve lanes that all wait read 96 000 records meanwhile, or the budget is full.
@@ -226,14 +226,14 @@ class Lane:
             room.release()
 
     async def _wait_for_a_full_flush(self) -> None:
-        """Wait for the rest of a flush that the log can fill: each flush packs and writes every user it touches."""
+        """Wait for more while the log holds enough of it: each flush packs and writes every user it touches."""
         with suppress(TimeoutError), self._budget.telling(self._arrived):
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                while not self._stopping and self._budget.has_room and self._can_be_filled():
+                while not self._stopping and self._budget.has_room and self._is_worth_waiting():
                     self._arrived.clear()
                     await self._arrived.wait()
 
-    def _can_be_filled(self) -> bool:
+    def _is_worth_waiting(self) -> bool:
         """Whether the next flush lacks records, and the log holds enough of them to wait for."""
         lacking = self._next.lacking
         return lacking > 0 and self._pending[-1].behind >= min(lacking, _FAR_BEHIND)

@@ -58,7 +58,7 @@ class Pipeline:
 
 
 class _Timeline:
-    """Rows that are made each time they are looked at: as many as events, and nobody needs two of them at a time."""
+    """Rows that are made anew at each iteration, one after another: who writes them needs one at a time."""
 
     def __init__(self) -> None:
         self.records: list[LogRecord] = []

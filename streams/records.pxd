@@ -27,7 +27,7 @@ cdef int _refuse_others(object record) except -1
 cdef Py_ssize_t _count_in_the_future(object records, list events) except -1
 
 @cython.locals(users=dict)
-cdef dict _users_of(object events)
+cdef dict _users_of(list events)
 
 @cython.locals(event_time=cython.longlong, timestamp=cython.longlong)
 cdef bint _is_in_the_future(object record, object event) except -1

@@ -36,10 +36,10 @@ _USER_ID: Final = struct_fields.place_of(Event, "user_id")
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """Records that hold an event each, in order, and these events: lists, as a pair of each is one more object."""
+    """Records that hold an event each, in order, and beside them the events: pairs would be objects more."""
 
     records: Sequence[LogRecord]
-    events: Sequence[Event]
+    events: list[Event]
     users: dict[str, None] = field(init=False)
     """The users of the events, each once."""
 
@@ -58,7 +58,7 @@ class Readable:
         return Readable([record for record, _ in left], [event for _, event in left])
 
 
-def _users_of(events: Sequence[Event]) -> dict[str, None]:
+def _users_of(events: list[Event]) -> dict[str, None]:
     users: dict[str, None] = {}
     for event in events:
         users[struct_fields.at(event, _USER_ID)] = None

@@ -216,7 +216,7 @@ async def test_a_flush_that_the_log_can_fill_waits_until_it_is_full(lane: Lane, 
     assert await desk.begun.get() == [1, 2, 3, 4, 5]
 
 
-async def test_a_flush_that_the_log_cannot_fill_does_not_wait(lane: Lane, desk: Desk) -> None:
+async def test_a_flush_that_a_little_of_the_log_cannot_fill_does_not_wait(lane: Lane, desk: Desk) -> None:
     desk.finish(10)
     lane.offer(desk.delivery(1, 2, behind=2))
     assert await desk.begun.get() == [1, 2]

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pytest
+from aiokafka.partitioner import DefaultPartitioner
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
@@ -28,17 +31,17 @@ from runtime.producer import Headers
 from schemas.events import Event
 from schemas.receipts import Position
 from schemas.topics import DEAD_LETTERS, EVENTS, FEATURES
-from storage import MemoryUserStore, StateRow, TimelineRow
+from storage import MemoryUserStore, StateRow, StoreUnavailable, TimelineRow
 from storage.rows import DAY_MS
 from streams.announcer import FeatureAnnouncer
 from streams.dead_letters import DeadLetterOffice
 from streams.errors import TooManyDeadLetters
-from streams.partition import PartitionFold, Pipeline
+from streams.partition import PartitionFold, Pipeline, partition_of_user
 from streams.state_cache import CacheRoom
 
 PARTITION = 3
 START_MS = 20_000 * DAY_MS + DAY_MS // 2
-Moment = Literal["before the write", "between the tables", "after the write"]
+Moment = Literal["before the write", "between the tables", "after the write", "before the answer"]
 
 
 class Crash(Exception):
@@ -72,6 +75,8 @@ class CrashingStore(MemoryUserStore):
         self.written.set()
         if moment == "after the write":
             raise Crash
+        if moment == "before the answer":
+            raise StoreUnavailable("the answer was lost")
 
     def _check(self) -> None:
         if not self.available:
@@ -425,6 +430,12 @@ async def test_a_record_in_the_partition_of_others_is_put_aside(world: World) ->
     assert await world.store.load_states(["user-9"]) == {}
 
 
+@given(user_id=st.text(max_size=40))
+def test_the_partition_of_a_user_is_the_one_aiokafka_chooses(user_id: str) -> None:
+    everything = list(range(EVENTS.partitions))
+    assert partition_of_user(user_id) == DefaultPartitioner()(user_id.encode(), everything, everything)
+
+
 async def test_a_late_event_is_counted_as_late_and_put_aside(world: World) -> None:
     late = world.view(eventTime=START_MS - 32 * DAY_MS)
     in_time = world.view(eventTime=START_MS - 29 * DAY_MS)
@@ -512,6 +523,13 @@ async def test_the_states_of_a_batch_are_loaded_together_and_once(world: World) 
     await worker.handle(world.log)
     await worker.handle([world.view("user-0")])
     assert world.store.loads == [["user-0", "user-1", "user-2"]]
+
+
+async def test_a_write_whose_answer_was_lost_is_repeated_whole(world: World) -> None:
+    records = [world.view(), world.view("user-2")]
+    world.store.crash_at = "before the answer"
+    await world.worker().handle(world.log)
+    assert [row.payload for row in world.store.rows_written] == [record.value for record in records] * 2
 
 
 # --- replays

@@ -61,3 +61,9 @@ def test_a_key_without_room_for_its_length_is_refused() -> None:
 def test_what_is_no_row_is_refused(encode: Any) -> None:
     with pytest.raises(TypeError, match="is not a"):
         encode(encoder(), Position(1, 2, 3))
+
+
+def test_lines_of_the_timeline_of_a_users_day_are_together() -> None:
+    rows = [TimelineRow(f"user-{n % 3}", (n % 2) * DAY_MS + n, str(n), "view_item", b"{}", 1) for n in range(30)]
+    ordered = [encoder().event(row).entry for row in sorted(rows, key=lambda row: int(row.event_id) % 6)]
+    assert [row.entry for row in encoder().timeline(rows)] == ordered

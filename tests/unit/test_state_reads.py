@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
 from storage.errors import StoreUnavailable
-from storage.state_reads import KEYS_PER_READ, MOST_KEYS_PER_READ, READS_UNDER_WAY, StateReads
+from storage.state_reads import KEYS_PER_READ, MOST_KEYS_PER_READ, PATIENCE_SECONDS, READS_UNDER_WAY, StateReads
 
 ANSWERED = {f"user-{n}": b"%d" % n for n in range(2000)}
 
@@ -64,13 +65,43 @@ async def test_many_users_are_read_concurrently_in_statements_of_bounded_size() 
 
 async def test_a_load_of_more_is_spread_over_what_may_be_under_way() -> None:
     store = Store()
-    users = [f"user-{n}" for n in range((KEYS_PER_READ + 10) * READS_UNDER_WAY)]
+    users = [f"user-{n}" for n in range((KEYS_PER_READ + 9) * READS_UNDER_WAY + 1)]
     loading = asyncio.create_task(StateReads(store.read).load(users, None))
     await turns()
-    assert [len(sent) for sent in store.sent] == [KEYS_PER_READ + 10] * READS_UNDER_WAY
+    assert [len(sent) for sent in store.sent] == [KEYS_PER_READ + 10] * (READS_UNDER_WAY - 1) + [KEYS_PER_READ + 3]
     for number in range(READS_UNDER_WAY):
         store.answer(number)
     assert len(await loading) == len(users)
+
+
+async def test_each_replica_set_has_its_share_spread() -> None:
+    store = Store()
+    users = [f"user-{n}" for n in range(12 * 100)]
+    loading = asyncio.create_task(StateReads(store.read).load(users, lambda user_id: int(user_id[5:]) % 12))
+    await turns()
+    assert [len(sent) for sent in store.sent] == [KEYS_PER_READ] * 24
+    for number in range(24):
+        store.answer(number)
+    assert len(await loading) == len(users)
+
+
+async def test_after_a_failure_statements_are_small_until_one_load_succeeds() -> None:
+    store = Store()
+    reads = StateReads(store.read)
+    users = [f"user-{n}" for n in range(MOST_KEYS_PER_READ * READS_UNDER_WAY)]
+    sizes = []
+    for error in (StoreUnavailable("too slow"), None, None):
+        begun = answered = len(store.sent)
+        loading = asyncio.create_task(reads.load(users, None))
+        await turns()
+        sizes.append(len(store.sent[begun]))
+        while answered < len(store.sent):
+            store.answer(answered, error)
+            answered += 1
+            await turns()
+        with suppress(StoreUnavailable):
+            await loading
+    assert sizes == [MOST_KEYS_PER_READ, KEYS_PER_READ, MOST_KEYS_PER_READ]
 
 
 async def test_while_a_small_read_is_under_way_others_share_the_next_statement() -> None:
@@ -163,6 +194,30 @@ async def test_a_statement_that_hangs_holds_nobody_up_who_has_waited_a_moment() 
     await asyncio.wait_for(store.asked.wait(), 30)
     store.answer(1)
     assert await patient == {"user-8": b"8"}
+    assert not hanging.done()
+    store.answer(0)
+    await hanging
+
+
+async def test_who_has_waited_a_moment_without_room_leaves_as_soon_as_there_is_some() -> None:
+    store = Store()
+    reads = StateReads(store.read)
+    hanging = asyncio.create_task(reads.load(["user-0"], None))
+    await turns()
+    others = [f"user-{n}" for n in range(1, 1 + KEYS_PER_READ * (READS_UNDER_WAY - 1))]
+    busy = asyncio.create_task(reads.load(others, None))
+    await turns()
+    late = asyncio.create_task(reads.load(["user-1999"], None))
+    await turns()
+    assert len(store.sent) == READS_UNDER_WAY, "one that hangs, and seven full ones: there is no room"
+    await asyncio.sleep(2 * PATIENCE_SECONDS)  # timers fire in the order of their times
+    for number in range(1, READS_UNDER_WAY):
+        store.answer(number)
+        await turns()
+    assert "user-1999" in store.sent[READS_UNDER_WAY]
+    store.answer(READS_UNDER_WAY)
+    assert await late == {"user-1999": b"1999"}
+    await busy
     assert not hanging.done()
     store.answer(0)
     await hanging
