@@ -7,8 +7,8 @@ that the driver has bound.
 from __future__ import annotations
 
 import struct
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +16,8 @@ from cassandra import ConsistencyLevel
 from cassandra.cluster import Session
 from cassandra.protocol import BatchMessage
 from cassandra.query import BatchStatement, BatchType, PreparedStatement
+
+from storage.grouping import grouped
 
 BATCH_BYTES: Final = 40_000
 """A stock server refuses batches above 50 KiB; the rest is for what it adds to each row."""
@@ -25,6 +27,7 @@ _PROTOCOL_VERSION: Final = 5
 _PREPARED: Final = 1
 _NO_FLAGS: Final = 0
 
+_routing_key = attrgetter("routing_key")
 _start = struct.Struct(">BH").pack
 _end = struct.Struct(">Hi").pack
 _head = struct.Struct(">BH").pack
@@ -87,10 +90,7 @@ def by_partition(rows: Iterable[PackedRow]) -> list[PackedRow]:
     What a batch has of a partition is one write of the node to its commit log and, where that is `batch` or `group`,
     one wait for the disk.
     """
-    partitions: defaultdict[bytes, list[PackedRow]] = defaultdict(list)
-    for row in rows:
-        partitions[row.routing_key].append(row)
-    return [row for of_partition in partitions.values() for row in of_partition]
+    return [row for of_partition in grouped(rows, _routing_key).values() for row in of_partition]
 
 
 def batches(
@@ -100,12 +100,8 @@ def batches(
 
     `replicas` gives those of a routing key; None means that all rows have the same.
     """
-    groups: defaultdict[Hashable, list[PackedRow]] = defaultdict(list)
-    if replicas is None:
-        groups[None] = list(rows)
-    else:
-        for row in rows:
-            groups[replicas(row.routing_key)].append(row)
+    groups: Mapping[Hashable, list[PackedRow]]
+    groups = {None: list(rows)} if replicas is None else grouped(rows, lambda row: replicas(row.routing_key))
     return [PackedBatch(keyspace, part) for group in groups.values() for part in _parts(group)]
 
 

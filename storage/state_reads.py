@@ -8,10 +8,12 @@ under way before somebody asked could be older than what they have seen.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from math import ceil
 from typing import Final
+
+from storage.grouping import grouped
 
 # A statement has up to 50 keys, and up to 150 where more than 400 are read at once: it costs the driver what ten keys
 # do, but a node reads its keys one after another, and has five seconds for all of them.
@@ -78,7 +80,7 @@ class StateReads:
             return {}
         reads: set[_Read] = set()
         groups: Mapping[Hashable, Sequence[str]]
-        groups = {None: user_ids} if replicas is None else _grouped(user_ids, replicas)
+        groups = {None: user_ids} if replicas is None else grouped(user_ids, replicas)
         for key, of_group in groups.items():
             group = self._group(key)
             reads |= group.reads_of(of_group, self._most_keys(len(of_group)))
@@ -104,13 +106,6 @@ class StateReads:
         if group is None:
             group = self._groups[replicas] = _Group(self._read, lambda: self._groups.pop(replicas, None))
         return group
-
-
-def _grouped(user_ids: Iterable[str], replicas: Callable[[str], Hashable]) -> dict[Hashable, list[str]]:
-    groups: defaultdict[Hashable, list[str]] = defaultdict(list)
-    for user_id in user_ids:
-        groups[replicas(user_id)].append(user_id)
-    return groups
 
 
 class _Group:
