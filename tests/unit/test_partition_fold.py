@@ -1,15 +1,10 @@
-"""The fold of one partition over a store and a producer in memory: what is durable when, and what a replay changes."""
+"""The fold of one partition over a store and a producer in memory: what is durable when."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import random
 import uuid
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
 
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
@@ -19,149 +14,19 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from features.default import CATALOGUE
-from features.derive import derive
 from features.distinct import DistinctPart
-from features.duplicates import MAX_IDS, DuplicateWindow
 from features.fold import Folder, Outcome
-from features.packing import unpack
-from features.state import NOWHERE, UserState
+from features.state import UserState
 from runtime.delivery import LogRecord
 from runtime.memory_producer import MemoryProducer
 from runtime.producer import Headers
 from schemas.events import Event
 from schemas.receipts import Position
 from schemas.topics import DEAD_LETTERS, EVENTS, FEATURES
-from storage import MemoryUserStore, StateRow, StoreUnavailable, TimelineRow
 from storage.rows import DAY_MS
-from streams.announcer import FeatureAnnouncer
-from streams.dead_letters import DeadLetterOffice
 from streams.errors import TooManyDeadLetters
-from streams.partition import PartitionFold, Pipeline, partition_of_user
-from streams.state_cache import CacheRoom
-
-PARTITION = 3
-START_MS = 20_000 * DAY_MS + DAY_MS // 2
-Moment = Literal["before the write", "between the tables", "after the write", "before the answer"]
-
-
-class Crash(Exception):
-    """The process is gone at this point."""
-
-
-class CrashingStore(MemoryUserStore):
-    """Crashes once at the moment it is told; counts and remembers what was written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.crash_at: Moment | None = None
-        self.refused = asyncio.Event()
-        self.written = asyncio.Event()
-        self.rows_written: list[TimelineRow] = []
-        self.loads: list[list[str]] = []
-
-    async def load_states(self, user_ids: Sequence[str]) -> dict[str, bytes]:
-        self.loads.append(list(user_ids))
-        return await super().load_states(user_ids)
-
-    async def write(self, states: Sequence[StateRow], events: Iterable[TimelineRow]) -> None:
-        moment, self.crash_at = self.crash_at, None
-        if moment == "before the write":
-            raise Crash
-        if moment == "between the tables":
-            await super().write(states, [])
-            raise Crash
-        await super().write(states, events)
-        self.rows_written += events
-        self.written.set()
-        if moment == "after the write":
-            raise Crash
-        if moment == "before the answer":
-            raise StoreUnavailable("the answer was lost")
-
-    def _check(self) -> None:
-        if not self.available:
-            self.refused.set()
-        super()._check()
-
-
-class Worker(PartitionFold):
-    """A fold whose batches are finished one by one."""
-
-    async def handle(self, records: Sequence[LogRecord]) -> None:
-        """Fold a batch and publish what it changed."""
-        finish = await self.fold(records)
-        await finish()
-
-
-@dataclass
-class World:
-    """A partition of the log, and a worker's half that folds it."""
-
-    store: CrashingStore = field(default_factory=CrashingStore)
-    producer: MemoryProducer = field(default_factory=MemoryProducer)
-    folder: Folder = field(default_factory=lambda: Folder(CATALOGUE))
-    cache_bytes: int = 1 << 20
-    events_epoch: int = 1
-    partitions: dict[str, int] = field(default_factory=dict)
-    most_excess: int = 1000
-    log: list[LogRecord] = field(default_factory=list)
-
-    def worker(self) -> Worker:
-        """A fold that knows nothing yet, as after a start or a rebalance."""
-        return Worker(
-            Pipeline(
-                catalogue=CATALOGUE,
-                folder=self.folder,
-                store=self.store,
-                announcer=FeatureAnnouncer(self.producer, CATALOGUE),
-                dead_letters=DeadLetterOffice(self.producer, most_excess=self.most_excess),
-                events_epoch=self.events_epoch,
-                partition_of=lambda user_id: self.partitions.get(user_id, PARTITION),
-                cache_room=CacheRoom(self.cache_bytes),
-            )
-        )
-
-    def append(self, value: bytes | None, key: str = "user-1") -> LogRecord:
-        """Append a record as the broker does, a second after the one before it."""
-        offset = len(self.log)
-        record = LogRecord(
-            EVENTS.name, PARTITION, offset, START_MS + offset * 1000, key.encode(), value, (("trace", b"1"),)
-        )
-        self.log.append(record)
-        return record
-
-    def view(self, user_id: str = "user-1", event_id: str | None = None, **changes: Any) -> LogRecord:
-        """Append an event, by default a view of a moment ago."""
-        now_ms = START_MS + len(self.log) * 1000
-        event = {
-            "eventId": event_id or str(uuid.uuid4()),
-            "type": "view_item",
-            "userId": user_id,
-            "eventTime": now_ms - 5,
-            "receivedAt": now_ms - 3,
-            "itemId": f"item-{len(self.log)}",
-        }
-        return self.append(json.dumps({**event, **changes}).encode(), user_id)
-
-    async def state(self, user_id: str = "user-1") -> UserState:
-        return unpack((await self.store.load_states([user_id]))[user_id], CATALOGUE)
-
-    async def feature(self, name: str, user_id: str = "user-1") -> object:
-        state = await self.state(user_id)
-        [feature] = derive(CATALOGUE, state, state.append_ms, [name])
-        return feature.value
-
-    async def timeline(self, user_id: str = "user-1") -> list[bytes]:
-        day = START_MS // DAY_MS
-        entries = await self.store.timeline(user_id, newest_day=day + 1, oldest_day=day - 60, first=10_000)
-        return [entry.payload for entry in entries]
-
-    def letters(self) -> list[tuple[bytes | None, str]]:
-        """Value and code of each dead letter."""
-        return [(record.value, dict(record.headers)["code"].decode()) for record in self.producer.of(DEAD_LETTERS.name)]
-
-    def announced(self) -> list[bytes | None]:
-        return [record.value for record in self.producer.of(FEATURES.name)]
+from streams.partition import partition_of_user
+from tests.unit.fold_world import PARTITION, START_MS, World
 
 
 @pytest.fixture
@@ -496,14 +361,6 @@ async def test_a_topic_that_was_made_anew_is_folded_from_its_beginning_and_old_i
 # --- the cache
 
 
-@pytest.mark.parametrize("cache_bytes", [1, 1_000, 1 << 20])
-async def test_the_size_of_the_cache_changes_no_result(cache_bytes: int) -> None:
-    world = shop(seed=5, users=7)
-    world.cache_bytes = cache_bytes
-    await fold_all(world, random.Random(1), crashes=0)
-    await check(world)
-
-
 async def test_the_users_not_seen_for_longest_are_forgotten_first(world: World) -> None:
     await world.worker().handle([world.view("user-0")])
     [packed] = (await world.store.load_states(["user-0"])).values()
@@ -530,190 +387,3 @@ async def test_a_write_whose_answer_was_lost_is_repeated_whole(world: World) -> 
     world.store.crash_at = "before the answer"
     await world.worker().handle(world.log)
     assert [row.payload for row in world.store.rows_written] == [record.value for record in records] * 2
-
-
-# --- replays
-
-
-async def test_a_replay_changes_nothing_and_writes_the_timeline_again(world: World) -> None:
-    event_id = str(uuid.uuid4())
-    originals = [world.view(event_id=event_id), world.view()]
-    world.view(event_id=event_id)
-    await world.worker().handle(world.log)
-    state, timeline, announced = await world.state(), await world.timeline(), world.announced()
-    world.store.rows_written.clear()
-    await world.worker().handle(world.log)
-    assert await world.state() == state
-    assert await world.timeline() == timeline
-    assert [row.payload for row in world.store.rows_written] == [record.value for record in originals]
-    assert world.announced() == announced * 2, "data teams see the same bytes again"
-
-
-async def test_a_crash_between_the_tables_heals_by_replay(world: World) -> None:
-    record = world.view()
-    world.store.crash_at = "between the tables"
-    with pytest.raises(Crash):
-        await world.worker().handle(world.log)
-    assert await world.feature("viewCount5m") == 1
-    assert await world.timeline() == []
-    await world.worker().handle(world.log)
-    assert await world.feature("viewCount5m") == 1
-    assert await world.timeline() == [record.value]
-
-
-@pytest.mark.parametrize("too_many", [0, 1])
-async def test_a_batch_heals_by_replay_while_no_user_has_more_events_in_it_than_are_remembered(
-    world: World, too_many: int
-) -> None:
-    records = [world.view() for _ in range(MAX_IDS + too_many)]
-    world.store.crash_at = "between the tables"
-    with pytest.raises(Crash):
-        await world.worker().handle(world.log)
-    await world.worker().handle(world.log)
-    assert await world.timeline() == [record.value for record in reversed(records[too_many:])]
-
-
-async def test_a_replay_in_other_batches_ends_in_the_same_versions(world: World) -> None:
-    for _ in range(9):
-        world.view()
-    await world.worker().handle(world.log)
-    whole = await world.state()
-    other = World(log=world.log)
-    worker = other.worker()
-    for record in other.log:
-        await worker.handle([record])
-    assert await other.state() == whole
-
-
-@pytest.mark.parametrize("seed", range(12))
-async def test_crashes_at_any_moment_lose_nothing_and_count_nothing_twice(seed: int) -> None:
-    world = shop(seed)
-    await fold_all(world, random.Random(seed), crashes=6)
-    await check(world)
-
-
-# --- negative controls: without its guards the fold fails the very same check
-
-
-class WithoutDuplicateGuard(Folder):
-    """Takes every id for a new one."""
-
-    def fold(self, state: UserState, event: Event, position: Position, append_ms: int) -> Outcome:
-        state.duplicates = DuplicateWindow()
-        return super().fold(state, event, position, append_ms)
-
-
-class WithoutReplayGuard(Folder):
-    """Does not know how far the state has come."""
-
-    def fold(self, state: UserState, event: Event, position: Position, append_ms: int) -> Outcome:
-        state.epoch = NOWHERE
-        return super().fold(state, event, position, append_ms)
-
-
-async def test_without_the_duplicate_guard_the_check_fails() -> None:
-    world = shop(seed=0)
-    world.folder = WithoutDuplicateGuard(CATALOGUE)
-    await fold_all(world, random.Random(0), crashes=0)
-    with pytest.raises(AssertionError):
-        await check(world)
-
-
-async def test_without_the_replay_guard_the_check_fails() -> None:
-    world = shop(seed=0)
-    world.folder = WithoutReplayGuard(CATALOGUE)
-    await fold_all(world, random.Random(0), crashes=6)
-    with pytest.raises(AssertionError):
-        await check(world)
-
-
-async def test_with_the_acknowledgement_before_the_write_the_check_fails() -> None:
-    world = shop(seed=0)
-    await fold_all(world, random.Random(0), crashes=6, acknowledge_first=True)
-    with pytest.raises(AssertionError):
-        await check(world)
-
-
-def shop(seed: int, users: int = 4) -> World:
-    """A log of 300 views of a few users; every tenth is a duplicate of an earlier one, some are poison."""
-    chance = random.Random(seed)
-    world = World()
-    for index in range(300):
-        if index % 10 == 9:
-            earlier = chance.choice([record for record in world.log if record.value != b"poison"])
-            world.append(earlier.value, (earlier.key or b"").decode())
-        elif index % 50 == 7:
-            world.append(b"poison")
-        else:
-            world.view(f"user-{chance.randrange(users)}", str(uuid.UUID(int=chance.getrandbits(128))))
-    return world
-
-
-async def fold_all(world: World, chance: random.Random, *, crashes: int, acknowledge_first: bool = False) -> None:
-    """Fold the log in batches of random size; a crash loses what is in memory and goes on at what is acknowledged."""
-    kinds: tuple[Moment, ...] = ("before the write", "between the tables", "after the write")
-    moments = list(kinds) * (crashes // len(kinds))
-    chance.shuffle(moments)
-    worker, acknowledged, batches = world.worker(), 0, 0
-    while acknowledged < len(world.log):
-        batch = world.log[acknowledged : acknowledged + chance.randint(1, 40)]
-        batches += 1
-        world.store.crash_at = moments.pop() if moments and batches % 2 else None
-        if acknowledge_first:
-            acknowledged += len(batch)
-        try:
-            await worker.handle(batch)
-        except Crash:
-            worker = world.worker()
-        else:
-            acknowledged += 0 if acknowledge_first else len(batch)
-    assert not moments, "every crash has happened"
-
-
-async def check(world: World) -> None:
-    """Compare every user's rows with a fold of the log that shares no code with the product."""
-    first: dict[str, dict[str, bytes]] = defaultdict(dict)
-    duplicates: dict[str, int] = defaultdict(int)
-    poison = 0
-    for record in world.log:
-        assert record.value is not None
-        if record.value == b"poison":
-            poison += 1
-            continue
-        event = json.loads(record.value)
-        if event["eventId"] in first[event["userId"]]:
-            duplicates[event["userId"]] += 1
-        first[event["userId"]].setdefault(event["eventId"], record.value)
-    assert sum(duplicates.values()) == 30
-    for user_id, events in first.items():
-        state = await world.state(user_id)
-        values = {feature.name: feature.value for feature in derive(CATALOGUE, state, state.append_ms)}
-        newest_first = sorted((json.loads(value) for value in events.values()), key=lambda each: -each["eventTime"])
-        assert values["viewCount1h"] == values["viewCount7d"] == len(events)
-        assert values["recentItems"] == [event["itemId"] for event in newest_first[:20]]
-        assert (values["firstSeenAt"], values["lastSeenAt"]) == (
-            newest_first[-1]["eventTime"],
-            newest_first[0]["eventTime"],
-        )
-        assert state.duplicate_events == duplicates[user_id]
-        assert [json.loads(payload) for payload in await world.timeline(user_id)] == newest_first
-    assert len(set(world.letters())) == 1
-    assert len(world.letters()) >= poison, "a crash may repeat a letter, never lose one"
-
-
-async def test_a_batch_of_good_records_ends_a_run_of_dead_letters() -> None:
-    world = World(most_excess=10)
-    worker = world.worker()
-    for _ in range(20):
-        await worker.handle([world.append(b"poison")])
-        await worker.handle([world.view()])
-
-
-async def test_the_next_batch_may_be_folded_before_the_features_of_the_last_are_published(world: World) -> None:
-    worker = world.worker()
-    first = await worker.fold([world.view()])
-    second = await worker.fold([world.view()])
-    await first()
-    await second()
-    counts = [json.loads(value or b"")["features"]["viewCount1h"] for value in world.announced()]
-    assert counts == [1, 2], "each as it was after its own batch"
